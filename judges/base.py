@@ -1,0 +1,86 @@
+"""The judge protocol: one method that turns a variant into an evaluation.
+
+A judge is its configuration: a frozen pydantic model whose fields are the keys a person writes under `judge:` in the
+YAML, plus `evaluate`. It runs everything that belongs to the candidate out of process, and it never raises for what a
+candidate does: a crash, a hang or a lie is an `Evaluation` with a status and feedback. What it does raise is
+`JudgeError`, for a broken setup that no candidate can cause (a missing program, a missing corpus).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from population.evaluation import Evaluation, Goal
+from population.variant import Variant
+
+
+class JudgeError(Exception):
+    """The setup is broken, whatever the candidate. The message is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a judge may know besides the variant.
+
+    Attributes:
+        root: the target's tree, read-only by convention; the variant's files go on top of a copy of it.
+        scratch: a fresh, empty directory of this evaluation's own; the caller removes it afterwards.
+        seed: the seed of this evaluation; the judge hands it to the candidate where the candidate may have one.
+        slot: index of the worker slot, from 0. Two evaluations that run at the same time have different slots.
+        threads: CPU threads that the evaluation may use.
+        holdout: score on data that the search never reads, where the judge has some.
+    """
+
+    root: Path
+    scratch: Path
+    seed: int = 0
+    slot: int = 0
+    threads: int = 1
+    holdout: bool = False
+
+
+class Judge(Protocol):
+    """Scores variants. Implementations are picklable, and `evaluate` may be called from several threads."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name, for tables and reports (`val_bpb`)."""
+        ...
+
+    @property
+    def goal(self) -> Goal:
+        """Which way the metric improves."""
+        ...
+
+    def prepare(self, root: Path, say: Callable[[str], None]) -> None:
+        """Make ready what all evaluations share (a corpus, a tokenizer). Called once per run, before the first.
+
+        May be slow; `say` is told in plain sentences what is going on, so that nobody waits in silence.
+
+        Raises:
+            JudgeError: if the setup is broken.
+        """
+        ...
+
+    def evaluate(self, variant: Variant, context: Context) -> Evaluation:
+        """Score `variant` once.
+
+        Returns:
+            An evaluation whose `variant`, `judge`, `seed` and `seconds` are filled in; `score` is in the metric's own
+            units and direction.
+
+        Raises:
+            JudgeError: if the setup is broken, whatever the candidate.
+        """
+        ...
+
+
+class JudgeConfig(BaseModel):
+    """Base of the built-in judges: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
