@@ -1,0 +1,52 @@
+# Everything a person does here, one word each. `make help` lists it.
+SHELL  := /bin/bash
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench bench-engine bench-noise wheel clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.ready  ## a virtual environment with pinned dependencies
+
+demo: setup  ## evolve a real training script on the CPU and report what was gained (about 4 minutes)
+	$(BIN)/wolf run val_bpb_cpu
+	$(BIN)/wolf report
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest -q -n auto
+
+check: setup  ## format, lint, types, import direction
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+format: setup  ## put the code in house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: bench-engine bench-noise  ## every benchmark; figures go to docs/measurements.md by hand
+	$(BIN)/python benchmarks/landscapes.py
+
+bench-engine: setup  ## the engine's own work per evaluation, and its memory
+	$(BIN)/python benchmarks/engine.py
+
+bench-noise: setup  ## seed-to-seed sigma and baseline-to-good range of the CPU training target
+	$(BIN)/python benchmarks/training_noise.py
+
+wheel: setup  ## build the wheel into dist/
+	$(BIN)/pip wheel --quiet --no-deps -w dist .
+
+clean:  ## remove the environment and caches; runs/ stays
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis

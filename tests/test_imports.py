@@ -1,0 +1,50 @@
+"""Imports run one way: wolf -> judges -> population; train_target imports nothing of ours."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = {"wolf", "judges", "population", "train_target"}
+ALLOWED = {
+    "wolf": {"wolf", "judges", "population"},
+    "judges": {"judges", "population"},
+    "population": {"population"},
+    "train_target": {"train_target"},
+}
+BANNED = {"population": {"torch", "anthropic", "rich", "click", "time", "socket", "subprocess", "random"}}
+TYPES_ONLY = {"random"}  # population takes a random.Random and never makes its own
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
+    assert files(package)
+    for path in files(package):
+        upward = (imported(ast.parse(path.read_text())) & OURS) - ALLOWED[package]
+        assert not upward, f"{path.relative_to(ROOT)} imports {sorted(upward)}"
+
+
+def test_population_knows_no_clock_no_network_and_no_terminal() -> None:
+    for path in files("population"):
+        banned = (imported(ast.parse(path.read_text())) & BANNED["population"]) - TYPES_ONLY
+        assert not banned, f"{path.relative_to(ROOT)} imports {sorted(banned)}"
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    long = {str(p.relative_to(ROOT)): n for d in OURS for p in files(d) if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
