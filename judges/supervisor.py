@@ -1,0 +1,195 @@
+"""The process between us and a candidate: it ends the candidate, whatever the candidate does.
+
+A script, not a module to import: `python -I -S supervisor.py CONTROL STATUS SECONDS CPU MEMORY FILE COMMAND...`
+(`judges/process.py` starts it; a limit of 0 is no limit). It runs COMMAND in a session of its own, with the standard
+streams, folder and environment it was started with, and ends the whole tree of COMMAND's descendants when COMMAND
+ends, when a limit is reached, when CONTROL is closed, and when the process that started it is gone. Then it writes one
+line to STATUS: `why returncode seconds cpu_seconds`.
+
+What is covered: as a subreaper it inherits every orphan, so double forks, new sessions and ignored signals do not help
+a descendant; it kills until it has no child left.
+What is not covered: a candidate runs as the same user, so it can kill this process (then the candidate's first process
+dies with it, its daemons do not) or ours; a process that ignores SIGCHLD hides the CPU time of its finished children.
+Both need a sandbox. Where there is no subreaper (macOS) only COMMAND's process group is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+POLL_SECONDS = 0.05
+SWEEP_SECONDS = 10.0  # a process in uninterruptible sleep must not hold us for ever
+MAX_PROCESSES = 1000  # beyond this it is a fork bomb
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def prctl(option: int, value: int) -> bool:
+    """Set a process option by prctl(2); False where there is none."""
+    try:
+        return ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0  # type: ignore[no-any-return]  # ctypes
+    except AttributeError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """The children of `pid` now; none if it is gone or the kernel does not say."""
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        pass
+    return found
+
+
+def descendants() -> list[int]:
+    """Every process below this one, parents before their children.
+
+    Parents first matters for the CPU clock: a child that ends meanwhile is then counted late, never twice.
+    """
+    tree = children(os.getpid())
+    for pid in tree:
+        tree += children(pid)
+    return tree
+
+
+def usage() -> tuple[float, int, int]:
+    """CPU seconds ever used by the tree, resident bytes now (shared pages counted once per process), processes now."""
+    ticks = pages = 0
+    tree = descendants()
+    for pid in tree:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, fields[11:15]))  # utime, stime and those of children it has waited for
+        pages += int(fields[21])
+    return ticks / TICKS + reaped_seconds(), pages * PAGE, len(tree)
+
+
+def reaped_seconds() -> float:
+    """CPU seconds of everything that this process has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def become(command: list[str], file_bytes: int) -> None:
+    """Turn this (forked) process into the candidate. Says so on stderr and exits with 127 if it cannot."""
+    os.setsid()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these two, and ignoring is inherited
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if file_bytes:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        os.write(2, f"cannot start {command[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def reap(main: int) -> tuple[int | None, bool]:
+    """Collect all that have ended: the exit code of `main` if it is among them, and whether any child is left."""
+    code = None
+    try:
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return code, True
+            if pid == main:
+                code = os.waitstatus_to_exitcode(status)
+    except ChildProcessError:
+        return code, False
+
+
+def sweep(main: int) -> int | None:
+    """Kill all descendants, again and again until none is left. Returns the exit code of `main` if it ended here."""
+    code = None
+    give_up = time.monotonic() + SWEEP_SECONDS
+    while time.monotonic() < give_up:
+        for pid in descendants() or [-main]:
+            try:  # noqa: SIM105  # contextlib would add 2 ms to every start
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        ended, left = reap(main)
+        code = ended if code is None else code
+        if not left:
+            break
+        time.sleep(0.001)
+    return code
+
+
+def watch(main: int, control: int, seconds: float, cpu: float, memory: int) -> tuple[str, int | None]:
+    """Wait for the end of `main` or for a reason to end it: the reason, and the exit code if it has one."""
+    parent = os.getppid()
+    wake, wake_end = os.pipe()
+    os.set_blocking(wake_end, False)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+    for name in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, lambda *_: None)  # its number arrives in the pipe
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(wake, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    next_look = 0.0
+    while True:
+        code, left = reap(main)
+        now = time.monotonic()
+        if code is not None or not left:
+            return "ended", code
+        if os.getppid() != parent:
+            return "stopped", None
+        if now >= deadline:
+            return "deadline", None
+        if now >= next_look:
+            next_look = now + POLL_SECONDS
+            used, resident, processes = usage()
+            if cpu and used >= cpu:
+                return "cpu", None
+            if memory and resident > memory:
+                return "memory", None
+            if processes > MAX_PROCESSES:
+                return "processes", None
+        for ready, _ in poll.poll(1000 * max(0.0, min(deadline, next_look) - now)):
+            if ready == control or os.read(wake, 4096).strip(bytes([signal.SIGCHLD])):
+                return "stopped", None
+
+
+def main(arguments: list[str]) -> None:
+    """Run, watch, sweep, report."""
+    control, status = int(arguments[0]), int(arguments[1])
+    seconds, cpu = float(arguments[2]), float(arguments[3])
+    memory, file_bytes = int(arguments[4]), int(arguments[5])
+    os.set_inheritable(control, False)
+    os.set_inheritable(status, False)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    start = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        become(arguments[6:], file_bytes)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    why, code = watch(child, control, seconds, cpu, memory)
+    took = time.monotonic() - start
+    swept = sweep(child)
+    code = swept if code is None else code
+    line = f"{why} {-9 if code is None else code} {took:.6f} {reaped_seconds():.6f}\n"
+    os.write(status, line.encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
