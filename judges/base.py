@@ -8,12 +8,13 @@ candidate does: a crash, a hang or a lie is an `Evaluation` with a status and fe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant
@@ -78,6 +79,15 @@ class Judge(Protocol):
             JudgeError: if the setup is broken, whatever the candidate.
         """
         ...
+
+
+def _beside(value: Any) -> Any:
+    folder = getattr(value, "folder", None)  # wolf.yamlfile.Text: a string that knows its file's folder
+    return os.path.abspath(Path(folder, Path(value).expanduser())) if folder is not None else value
+
+
+LocalPath = Annotated[Path, BeforeValidator(_beside)]
+"""A path (or glob) in a configuration: relative ones start from the folder of the file that they are written in."""
 
 
 class JudgeConfig(BaseModel):

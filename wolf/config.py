@@ -1,0 +1,249 @@
+"""The configuration of a run: what a person writes in the YAML, checked.
+
+`load` reads a file or a preset, puts `extends` below and `key=value` arguments on top, and reports all mistakes at
+once. Relative paths start from the folder of the file they are written in, those of the command line from the current
+directory; `runs` always from the current directory. A `Config` is frozen, and `to_dict` is plain JSON from which
+`from_dict` builds the same again on the same machine: that is what the ledger keeps and resume reads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, Union
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+from judges.base import Judge
+from wolf import complaints, kinds, shipped, yamlfile
+from wolf.errors import ConfigError
+from wolf.yamlfile import Document, Text
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Tri = Literal["auto", "on", "off"]
+
+
+def _root(value: Any) -> Any:
+    """Make a local root absolute; `builtin:` ones stay as they are, for they differ from machine to machine."""
+    if isinstance(value, str) and not value.startswith(shipped.BUILTIN):
+        return str(Path(os.path.abspath(Path(getattr(value, "folder", ""), Path(value).expanduser()))))
+    return value
+
+
+def _inside(file: str) -> str:
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise ValueError("must be a path relative to target.root and inside it")
+    return Path(file).as_posix()
+
+
+Inside = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Knob(Section):
+    """What the search may do with one knob; what is not said is read off the file."""
+
+    low: float | None = Field(default=None, allow_inf_nan=False, description="smallest value")
+    high: float | None = Field(default=None, allow_inf_nan=False, description="largest value")
+    log: bool | None = Field(default=None, description="search on a logarithmic scale")
+    choices: tuple[bool | int | float | str, ...] | None = Field(default=None, description="the values it can take")
+    fixed: bool = Field(default=False, description="leave it alone")
+    file: Inside | None = Field(
+        default=None, description="for a slot of a text: the file in which one of the choices stands"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low ({self.low:g}) must be less than high ({self.high:g})")
+        if self.log and self.low is not None and self.low <= 0:
+            raise ValueError(f"a logarithmic knob needs a low above 0, found {self.low:g}")
+        if self.file is not None and not self.choices:
+            raise ValueError("a slot (a knob with `file`) needs `choices`")
+        return self
+
+
+class TargetConfig(Section):
+    """What evolves: some files of a folder."""
+
+    root: Annotated[str, BeforeValidator(_root)] = Field(description="the folder; `builtin:train_target` is ours")
+    files: tuple[Inside, ...] = Field(min_length=1, description="the files that may change, relative to root")
+    memo: Inside | None = Field(default=None, description="a text for the proposer, read anew at each proposal")
+    knobs: dict[str, Knob] = Field(default_factory=dict, description="corrections to the knobs found in the files")
+
+
+class SearchConfig(Section):
+    """How to search. Every mechanism has an off switch, so that its worth can be measured."""
+
+    strategy: Literal["wolf", "greedy", "random", "restart", "anneal"] = "wolf"
+    seed: int = Field(default=0, strict=True, ge=0, description="all randomness of the search follows from it")
+    mode: Literal["cohort", "steady"] = Field(
+        default="cohort", description="cohort: reproducible; steady: no idle worker"
+    )
+    surrogate: Tri = Field(
+        default="auto", description="screen proposals with a model; auto: unless evaluations are cheaper"
+    )
+    survey: int = Field(default=14, strict=True, ge=0, description="wide departures from the seed at the start")
+    departures: Share = Field(default=0.25, description="share of unscreened random departures")
+    novelty: bool = Field(default=True, description="weigh novelty in tournaments")
+    recombine: bool = Field(default=True, description="cross and join variants")
+    escape: bool = Field(default=True, description="send out expeditions when stuck")
+    noise_gate: bool = Field(default=True, description="repeat readings that are close before believing them")
+    statements: Tri = Field(default="auto", description="swap, drop and duplicate statements or sentences")
+
+
+class BudgetConfig(Section):
+    """When to stop: at whichever comes first."""
+
+    evaluations: Count | None = Field(default=None, description="number of evaluations, repeats included")
+    hours: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="wall-clock hours")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.evaluations is None and self.hours is None:
+            raise ValueError("needs `evaluations`, `hours` or both, or the search would never end")
+        return self
+
+
+class ConfirmConfig(Section):
+    """The honest figure at the end."""
+
+    seeds: int = Field(
+        default=5, strict=True, ge=0, description="fresh seeds on which champion and seed are scored again"
+    )
+
+
+def _slots(value: Any, before: Mapping[str, Any]) -> Any:
+    return max(1, cores() // before.get("threads", 1)) if value == "auto" else value
+
+
+class WorkersConfig(Section):
+    """What may run at the same time. `slots: auto` is cores // threads, settled when the configuration is read."""
+
+    threads: Count = Field(default=1, description="CPU threads of one evaluation")
+    slots: Annotated[int, WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]})] = Field(
+        default_factory=lambda done: _slots("auto", done), strict=True, ge=1, description="evaluations at the same time"
+    )
+
+    @field_validator("slots", mode="before")
+    @classmethod
+    def _auto(cls, value: Any, info: ValidationInfo) -> Any:
+        return _slots(value, info.data)
+
+
+class Config(Section):
+    """Everything a run needs to know."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")
+    target: TargetConfig
+    judge: Annotated[Judge, PlainValidator(kinds.build), PlainSerializer(kinds.dump)]
+    search: SearchConfig = SearchConfig()
+    budget: BudgetConfig
+    confirm: ConfirmConfig = ConfirmConfig()
+    workers: WorkersConfig = Field(default_factory=lambda: WorkersConfig())
+    runs: str = Field(
+        default="runs", min_length=1, description="where run folders go, relative to the current directory"
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, every default spelt out."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Config:
+        """The configuration that `to_dict` described.
+
+        Raises:
+            ConfigError: if this version cannot read it.
+        """
+        return _validated(Document(data))
+
+
+def load(name: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in the file or preset `name`, with `a.b=value` arguments on top.
+
+    Raises:
+        ConfigError: naming every mistake, missing files included.
+        UsageError: if there is no such file or preset.
+    """
+    return validate(document(name, overrides))
+
+
+def document(name: str, overrides: Sequence[str] = ()) -> Document:
+    """What `load` validates: the sources, merged, with the place of every key."""
+    path = shipped.find(name)
+    made = _extended(path)
+    made.data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-") or "run")
+    for assignment in overrides:
+        made = made.under(yamlfile.override(assignment))
+    return made
+
+
+def validate(document: Document) -> Config:
+    """The configuration that a document holds, with its files checked to exist; raises `ConfigError`."""
+    from wolf.target import missing
+
+    config = _validated(document)
+    if problems := [document.problem(keys, sentence) for keys, sentence in missing(config.target)]:
+        raise ConfigError(problems)
+    return config
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the YAML file, with the judges that come with Auto Wolf."""
+    union: Any = Annotated[Union[*map(kinds.find, kinds.OURS)], Field(discriminator="kind")]
+    made = create_model("Config", __base__=Config, judge=(union, ...)).model_json_schema()
+    made["properties"] = {"extends": {"type": "string", "description": "a preset or YAML file to start from"},
+                          **made["properties"]}  # fmt: skip
+    made["anyOf"] = [{"required": ["extends"]}, {"required": made.pop("required")}]
+    return made
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _extended(path: Path, seen: tuple[Path, ...] = ()) -> Document:
+    made = yamlfile.read(path)
+    base = made.data.pop("extends", None)
+    if base is None:
+        return made
+    if not isinstance(base, Text):
+        raise ConfigError([made.problem(("extends",), "expected the name of a preset or a path")])
+    below = shipped.find(base, base.folder)
+    if below.resolve() in (*seen, path.resolve()):
+        raise ConfigError([made.problem(("extends",), f"{base} extends this file in turn")])
+    return _extended(below, (*seen, path.resolve())).under(made)
+
+
+def _validated(document: Document) -> Config:
+    try:
+        config = Config.model_validate(document.data)
+    except ValidationError as error:
+        raise ConfigError([*document.problems, *complaints.of(error, document, Config)]) from None
+    if document.problems:
+        raise ConfigError(document.problems)
+    return config
