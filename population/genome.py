@@ -1,0 +1,193 @@
+"""Genomes: the files of a variant as the values of its knobs and a skeleton with holes where they stood.
+
+Genomes that differ only in knobs share one skeleton, so a population costs little more than its numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from population.knobs import Knob, Space
+from population.literals import Value, dialect, write
+from population.readers import read, slot
+
+OPEN, CLOSE = "\ue000", "\ue001"  # private-use characters: no keyboard writes them
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Where a knob's literal stood.
+
+    Attributes:
+        knob: its definition.
+        value: the value that was read there.
+        text: the literal that was read there, so that an untouched knob stays as its author wrote it.
+        dialect: how a new value is written.
+    """
+
+    knob: Knob
+    value: Value
+    text: str
+    dialect: str
+
+    def render(self, value: Value) -> str:
+        """The text of a value in this hole."""
+        return self.text if value == self.value else write(value, self.dialect, self.text, self.knob.power)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Skeleton:
+    """Everything of some files that is not a knob.
+
+    Attributes:
+        files: path -> the pieces of text around its holes, one more than it has holes.
+        holes: all holes, file by file.
+        index: knob name -> its position in `holes`.
+        id: hash of the pieces and the knobs' names.
+    """
+
+    files: Mapping[str, tuple[str, ...]]
+    holes: tuple[Hole, ...]
+    index: Mapping[str, int]
+    id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Genome:
+    """A variant's files under a space. Two genomes are equal if their skeletons and values are.
+
+    Attributes:
+        shape: the skeleton, shared with every genome made by `replace`.
+        settings: the knobs' values, in the order of the skeleton's holes.
+    """
+
+    shape: Skeleton
+    settings: tuple[Value, ...]
+
+    @staticmethod
+    def of(files: Mapping[str, str], space: Space) -> Genome:
+        """Reads files. What does not parse has no knobs and is all skeleton; nothing raises."""
+        pieces: dict[str, tuple[str, ...]] = {}
+        holes: list[Hole] = []
+        for path in sorted(files):
+            text, position = files[path], 0
+            parts: list[str] = []
+            for start, end, hole in _holes(path, text, space):
+                parts.append(text[position:start])
+                holes.append(hole)
+                position = end
+            pieces[path] = (*parts, text[position:])
+        names = [hole.knob.name for hole in holes]
+        body = json.dumps([[*pieces.items()], names], ensure_ascii=False)
+        digest = hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        index = {name: i for i, name in enumerate(names)}
+        return Genome(Skeleton(pieces, tuple(holes), index, digest), tuple(hole.value for hole in holes))
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Knob name -> value, for the knobs that are there. A fresh dict."""
+        return dict(zip(self.shape.index, self.settings, strict=True))
+
+    @property
+    def skeleton(self) -> str:
+        """The files in one text, each under its path, with holes (`OPEN name CLOSE`) for the knobs."""
+        return "".join(f"{path}\n{text}\n" for path, text in self.outlines().items())
+
+    @property
+    def skeleton_id(self) -> str:
+        """Hash of the skeleton."""
+        return self.shape.id
+
+    def outlines(self) -> dict[str, str]:
+        """Path -> text with holes."""
+        return self._fill([f"{OPEN}{name}{CLOSE}" for name in self.shape.index])
+
+    def files(self) -> dict[str, str]:
+        """Path -> text."""
+        return self._fill([hole.render(value) for hole, value in zip(self.shape.holes, self.settings, strict=True)])
+
+    def literal(self, name: str) -> str:
+        """The text of one knob's value."""
+        i = self.shape.index[name]
+        return self.shape.holes[i].render(self.settings[i])
+
+    def replace(self, values: Mapping[str, Value]) -> Genome:
+        """The same files with other values of some knobs. Splices; does not parse.
+
+        Raises:
+            KeyError: for a knob that this genome does not have.
+            ValueError: for a value that is none of the knob's.
+        """
+        settings = list(self.settings)
+        for name, value in values.items():
+            i = self.shape.index[name]
+            new = self.shape.holes[i].knob.accept(value)
+            if new is None:
+                raise ValueError(f"knob {name} cannot be {value!r}")
+            settings[i] = new
+        return Genome(self.shape, tuple(settings))
+
+    def _fill(self, fillings: list[str]) -> dict[str, str]:
+        texts: dict[str, str] = {}
+        position = 0
+        for path, pieces in self.shape.files.items():
+            parts = [""] * (2 * len(pieces) - 1)
+            parts[::2] = pieces
+            parts[1::2] = fillings[position : position + len(pieces) - 1]
+            position += len(pieces) - 1
+            texts[path] = "".join(parts)
+        return texts
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Genome):
+            return NotImplemented
+        return self.shape.id == other.shape.id and self.settings == other.settings
+
+    def __hash__(self) -> int:
+        return hash((self.shape.id, self.settings))
+
+
+def _holes(path: str, text: str, space: Space) -> list[tuple[int, int, Hole]]:
+    """The holes of one file in order; a slot goes before a literal that it overlaps."""
+    found: list[tuple[int, int, Hole]] = []
+    for name, slot_path in space.slots.items():
+        if slot_path == path and (match := slot(text, space[name].choices)) is not None:
+            start, end, chosen = match
+            found.append((start, end, Hole(space[name], chosen, text[start:end], "text")))
+    language = dialect(path)
+    for site in read(path, text, space.inside):
+        knob = space.at(path, site.name)
+        value = None if knob is None else knob.accept(site.value)
+        if knob is not None and value is not None:
+            found.append((site.start, site.end, Hole(knob, value, text[site.start : site.end], language)))
+    taken: list[tuple[int, int, Hole]] = []
+    for start, end, hole in found:
+        if all(end <= other_start or other_end <= start for other_start, other_end, _ in taken):
+            taken.append((start, end, hole))
+    return sorted(taken, key=lambda item: item[0])
+
+
+def changes(old: Genome, new: Genome) -> dict[str, tuple[Value | None, Value | None]]:
+    """The knobs whose values differ: name -> (old, new), None on the side that does not have the knob."""
+    before, after = old.values, new.values
+    names = [*before, *(name for name in after if name not in before)]
+    return {
+        name: (before.get(name), after.get(name))
+        for name in names
+        if name not in before or name not in after or before[name] != after[name]
+    }
+
+
+def describe(changed: Mapping[str, tuple[Value | None, Value | None]]) -> str:
+    """Changes in one line: `LR 0.02 -> 0.013; DEPTH 8 -> 9`."""
+    return "; ".join(f"{name} {_show(old)} -> {_show(new)}" for name, (old, new) in changed.items())
+
+
+def _show(value: Value | None) -> str:
+    if value is None:
+        return "(none)"
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else text[:37] + "..."
