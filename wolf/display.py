@@ -1,0 +1,310 @@
+"""What a person, or a machine, sees while a run goes on.
+
+    with choose("auto", path=run_dir) as show:
+        show.say("making the tokenizer")     # plain sentences, outside the run's events
+        search.run(observers=[show])         # each event, as it happens
+
+Displays observe: they change nothing, and a reader that went away (a closed pipe) does not end the run. Whoever
+watches is never left in silence: off a terminal a line says what is going on when nothing has for ten seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+from wolf.events import Event
+from wolf.records import Run
+from wolf.terminal import json_line, line, number, safe
+from wolf.verdict import closing, next_commands, places
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+HEARTBEAT = 10.0  # seconds
+
+
+class Display(Protocol):
+    """Sees every event of a run; a context manager, so that threads and the cursor are put back."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+
+    def say(self, sentence: str) -> None:
+        """Show one sentence that is no event."""
+
+
+def choose(mode: str = "auto", *, path: Path | None = None, so_far: Run | None = None, out: TextIO | None = None) -> Display:
+    """The display for `mode`.
+
+    Args:
+        mode: `live` (a table that redraws itself), `plain` (lines), `json` (one object per event), `none`, or `auto`:
+            live on a terminal that can move its cursor, plain elsewhere.
+        path: the run's directory, for the closing commands.
+        so_far: the history of a run that is being resumed; it is shown as state, not line by line.
+        out: where to; standard output.
+    """
+    out = out or sys.stdout
+    if mode == "auto":
+        mode = "live" if out.isatty() and os.environ.get("TERM", "dumb") != "dumb" else "plain"
+    match mode:
+        case "live":
+            return LiveTable(path, so_far, out)
+        case "plain":
+            return PlainLines(path, so_far, out)
+        case "json":
+            return JsonLines(out)
+        case "none":
+            return Silence()
+    raise ValueError(f"no display is called {mode!r}: use auto, live, plain, json or none")
+
+
+class Silence:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing to put back."""
+
+    def __call__(self, event: Event) -> None:
+        """Nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Nothing."""
+
+
+class JsonLines(Silence):
+    """One JSON object per event on standard output; sentences go to standard error."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __call__(self, event: Event) -> None:
+        """One line, written through at once."""
+        _write(self._out, json_line({"event": event.kind, "seq": event.seq, "time": event.time, **event.body}))
+
+    def say(self, sentence: str) -> None:
+        """To standard error: standard output carries events only."""
+        _write(sys.stderr, line(sentence))
+
+
+class _Follower(Silence):
+    """Folds what it sees into a `Run`, and tells the moments that deserve a line of their own."""
+
+    def __init__(self, path: Path | None, so_far: Run | None, out: TextIO) -> None:
+        self._path, self._out, self.run = path, out, so_far
+        self._lock = threading.Lock()
+
+    def _fold(self, event: Event) -> Run | None:
+        with self._lock:
+            if self.run is not None:
+                self.run.add(event)
+            elif event.kind == "run":
+                self.run = Run.of([event], path=self._path, read=_reader(self._path), locked=True)
+            return self.run
+
+
+class PlainLines(_Follower):
+    """One line per thing that happened, for logs and pipes."""
+
+    def __init__(self, path: Path | None, so_far: Run | None, out: TextIO, heartbeat: float = HEARTBEAT) -> None:
+        super().__init__(path, so_far, out)
+        self._heartbeat, self._last, self._doing = heartbeat, time.monotonic(), "starting"
+        self._over = threading.Event()
+        self._pulse = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._pulse.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._pulse.join()
+
+    def __call__(self, event: Event) -> None:
+        """Zero or more lines."""
+        run = self._fold(event)
+        if run is not None:
+            for text in tell(run, event, None):
+                self._print(text)
+
+    def say(self, sentence: str) -> None:
+        """One line."""
+        self._doing = line(sentence)
+        self._print(self._doing)
+
+    def _print(self, text: str) -> None:
+        self._last = time.monotonic()
+        _write(self._out, text)
+
+    def _beat(self) -> None:
+        while not self._over.wait(max(0.05, self._heartbeat - (time.monotonic() - self._last))):
+            if time.monotonic() - self._last >= self._heartbeat:
+                with self._lock:
+                    text = still(self.run, self._doing, time.time())
+                self._print(text)
+
+
+class LiveTable(_Follower):
+    """A table that redraws itself four times a second; champions and expeditions scroll past above it."""
+
+    def __init__(self, path: Path | None, so_far: Run | None, out: TextIO) -> None:
+        from rich.console import Console
+
+        super().__init__(path, so_far, out)
+        self._console = Console(file=out, highlight=False)
+        self._live: Live | None = None
+        self._doing, self._since = "starting", time.time()
+
+    def __enter__(self) -> Self:
+        from rich.live import Live
+
+        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=4)
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __call__(self, event: Event) -> None:
+        """Redrawn soon; a closing event ends the table and leaves it standing above the last block."""
+        run = self._fold(event)
+        if run is None or event.kind == "told":
+            return
+        if event.kind in ("finished", "stopped"):
+            self.__exit__()
+        for text in tell(run, event, self._console.width):
+            self._print(text)
+
+    def say(self, sentence: str) -> None:
+        """One line above the table."""
+        self._doing, self._since = line(sentence), time.time()
+        self._print(self._doing)
+
+    def _print(self, text: str) -> None:
+        with suppress(OSError):
+            self._console.print(text, markup=False, soft_wrap=True)
+
+    def _render(self) -> RenderableType:
+        from rich.spinner import Spinner
+
+        from wolf.view import view
+
+        with self._lock:
+            if self.run is None:
+                return Spinner("dots", f"{self._doing} ({time.time() - self._since:.0f}s)")
+            return view(self.run, self._console.width, self._console.height, time.time())
+
+
+def tell(run: Run, event: Event, width: int | None) -> list[str]:
+    """The lines that say what `event` was, in the light of `run`, which has folded it already.
+
+    Long paragraphs are wrapped at `width`, if there is one; diffs and commands never are.
+    """
+    from wolf.view import what_changed, why_so
+
+    body, head, digits = event.body, run.header, places(run)
+    match event.kind:
+        case "run":
+            how = f"strategy {head.strategy} · seed {head.seed} · {head.slots} workers · {head.goal.value} {head.metric}"
+            return [line(f"Auto Wolf {head.version} · {head.name} · {how}"), *([f"run: {run.path}"] if run.path else [])]
+        case "told":
+            told = run.told[-1]
+            asked = run.asked.get(told.ordinal)
+            score = number(told.score, digits) if told.ok else told.status
+            count = f"{told.evaluations}{_limit(run)}"
+            facts = f"[{count:>{2 * len(_limit(run)) - 1}}] {score:>8}  {told.variant[:8]}  {told.outcome:<9}  {told.purpose:<9}"
+            return [f"{facts}  {what_changed(asked, told)} · {why_so(told)}"]
+        case "crowned" if gain := run.crowned[-1].gain:
+            interval = f"{number(gain.mean, digits)} [{number(gain.low, digits)}, {number(gain.high, digits)}]"
+            return [f"★ new champion {body['variant'][:8]}, better than the last by {interval}"]
+        case "noise":
+            return [line(f"noise: one reading varies by {number(body.get('sigma', run.noise), digits)} (sigma)")]
+        case "expedition":
+            return _expedition(run, body)
+        case "resumed":
+            return [f"resumed after {run.evaluations} evaluations"]
+        case "stopped":
+            return [line(f"stopped after {run.evaluations} evaluations: {run.reason or 'asked to'}"), *_next(run)]
+        case "finished":
+            return ["", *summary(run, width), "", *_next(run)]
+    return []
+
+
+def summary(run: Run, width: int | None = None) -> list[str]:
+    """The last block: the outcome, the numbers behind it, what changed."""
+    from wolf.difference import describe, knob_changes, line_diff
+
+    facts, diff = closing(run), []
+    if run.champion and run.champion != run.header.seed_variant and run.read is not None:
+        seed, best = run.files(run.header.seed_variant), run.files(run.champion)
+        facts.append(("changed", line(describe(knob_changes(run, seed, best)), 400) or "no knob"))
+        diff = safe(line_diff(seed, best, context=0)).splitlines()
+    lines = [text for label, fact in facts for text in _wrapped(f"{label:>14}  {fact}", width)]
+    more = [f"… {len(diff) - 40} more lines: wolf diff best"] if len(diff) > 40 else []
+    return [*lines, *([""] if diff else []), *diff[:40], *more]
+
+
+def still(run: Run | None, doing: str, now: float) -> str:
+    """The heartbeat: what is going on although nothing has happened."""
+    if run is None:
+        return f"… still {doing}" if doing == "starting" else f"… still: {doing}"
+    jobs = [f"{a.ordinal} ({a.variant[:8]}, {a.purpose}) for {now - a.time:.0f}s" for a in run.working.values()]
+    more = f" and {len(jobs) - 4} more" if len(jobs) > 4 else ""
+    running = f"evaluating {', '.join(jobs[:4])}{more}" if jobs else "choosing what to try next"
+    return f"… {run.evaluations}{_limit(run)} done, {running}"
+
+
+def _expedition(run: Run, body: dict[str, Any] | Any) -> list[str]:
+    trip = run.expeditions[body["id"]]
+    name = line(f"expedition {trip.id} ({trip.kind} from {trip.origin[:8]})")
+    match body["state"]:
+        case "started":
+            return [f"↗ {name} sets out, {trip.allowance} evaluations of its own"]
+        case "extended":
+            return [f"↗ {name} climbs and gets more: {trip.evaluations} of {trip.allowance}"]
+    found = {"champion": "a new champion", "niche": "a new niche"}.get(trip.outcome or "", "nothing")
+    return [f"↙ {name} is home after {trip.evaluations} evaluations and found {found}"]
+
+
+def _limit(run: Run) -> str:
+    limit = run.header.budget.get("evaluations")
+    return f"/{limit:g}" if limit else ""
+
+
+def _next(run: Run) -> list[str]:
+    return ["Next:", *(f"  {command}  # {why}" for command, why in next_commands(run))]
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent=" " * 16) if width else [text]
+
+
+def _reader(path: Path | None) -> Callable[[str], Any] | None:
+    from wolf.records import load_run
+
+    return None if path is None else lambda id: load_run(path).files(id)
+
+
+def _write(out: TextIO, text: str) -> None:
+    """Write a line through at once. A reader that has gone away is not a reason to end a run."""
+    with suppress(OSError, ValueError):
+        try:
+            out.write(text + "\n")
+        except UnicodeEncodeError:
+            out.write(text.encode("ascii", "backslashreplace").decode() + "\n")
+        out.flush()

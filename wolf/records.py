@@ -1,0 +1,285 @@
+"""Reading a run: frozen rows folded from the ledger's events.
+
+    run = load_run("runs/knobs-1121-1840")
+    run.champion, run.curve, run.expeditions, run.evaluations_frame()
+
+`Run.add` is the fold; the live display folds the same way, one event at a time, so what a person watches and what they
+read afterwards cannot differ. Scores are in the user's units; only `gain` turns them into "positive is better".
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wolf.errors import UsageError
+from wolf.events import Event
+from wolf.rows import Asked, Belief, Crowned, Expedition, Gain, Header, Proposal, Told
+
+if TYPE_CHECKING:
+    import pandas
+
+LEDGER = "ledger.db"
+Z95 = 1.959964  # two-sided 95 % of a normal
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Run:
+    """One run, folded from its events in order.
+
+    Attributes:
+        header: how it was started.
+        path: its directory; None for a fold of events that never lay on a disk.
+        read: fetches a variant's files by id.
+        locked: whether a process is working on it.
+        told: evaluations in the order they came back, confirmations included (`purpose` is `confirm`).
+        working: evaluations that were started and have not come back, by ordinal.
+        beliefs: the latest about each variant.
+        events: every event, as it was stored.
+        seconds: time the run has been active, without the pauses before a resume.
+        final: the body of the `finished` event.
+    """
+
+    header: Header
+    path: Path | None = None
+    read: Callable[[str], Mapping[str, str]] | None = None
+    locked: bool = False
+    variants: dict[str, Proposal] = field(default_factory=dict)
+    asked: dict[int, Asked] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    working: dict[int, Asked] = field(default_factory=dict)
+    beliefs: dict[str, Belief] = field(default_factory=dict)
+    crowned: list[Crowned] = field(default_factory=list)
+    expeditions: dict[int, Expedition] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    seconds: float = 0.0
+    noise: float | None = None
+    reason: str = ""
+    final: Mapping[str, Any] | None = None
+
+    @staticmethod
+    def of(events: Iterable[Event], **known: Any) -> Run:
+        """Fold `events`, the first of which is the `run` event; `known` are further fields.
+
+        Raises:
+            ValueError: if there is no `run` event at the start.
+        """
+        rest = iter(events)
+        first = next(rest, None)
+        if first is None or first.kind != "run":
+            raise ValueError("a run's first event is `run`; this history has none")
+        run = Run(Header.of(first.body), **known)
+        for event in (first, *rest):
+            run.add(event)
+        return run
+
+    def add(self, event: Event) -> None:
+        """Fold one event. Kinds that are not known here are kept in `events` and change nothing else."""
+        body = event.body
+        if self.events and event.kind != "resumed":
+            self.seconds += max(0.0, event.time - self.events[-1].time)
+        self.events.append(event)
+        match event.kind:
+            case "variant":
+                parents = tuple(body["parents"])
+                self.variants[body["id"]] = Proposal(body["id"], parents, body["origin"], body["note"], body["files"])
+            case "asked":
+                asked = Asked.of(event)
+                self.asked[asked.ordinal] = self.working[asked.ordinal] = asked
+            case "told":
+                self._tell(Told.of(event))
+            case "crowned":
+                gain = Gain(*(body["gain"][key] for key in Gain._fields)) if body.get("gain") else None
+                self.crowned.append(
+                    Crowned(body["ordinal"], self.evaluations, body["variant"], body["previous"], gain)
+                )
+            case "expedition":
+                self._travel(body)
+            case "resumed":
+                self.working, self.reason, self.final = {}, "", None
+            case "stopped" | "finished":
+                self.working, self.reason = {}, body.get("reason") or ""
+                self.final = body if event.kind == "finished" else None
+
+    @property
+    def status(self) -> str:
+        """`running`, `stopped` (resumable, on purpose), `finished`, or `killed` (resumable, nobody said why)."""
+        last = next((e.kind for e in reversed(self.events) if e.kind in ("resumed", "stopped", "finished")), None)
+        if last == "finished":
+            return "finished"
+        return "running" if self.locked else "stopped" if last == "stopped" else "killed"
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations counted against the budget."""
+        return self.told[-1].evaluations if self.told else 0
+
+    @property
+    def searched(self) -> list[Told]:
+        """Evaluations of the search, without the confirmations after it."""
+        return [told for told in self.told if told.purpose != "confirm"]
+
+    @property
+    def curve(self) -> list[Told]:
+        """Best so far: the evaluations of the search after which there was a champion; see `Told.best`."""
+        return [told for told in self.searched if told.best is not None]
+
+    @property
+    def champion(self) -> str | None:
+        """Id of the variant with the best estimate, None before the first score."""
+        if self.final:
+            return str(self.final["champion"]["id"])
+        return next((told.champion for told in reversed(self.told) if told.champion), None)
+
+    def belief(self, variant: str) -> Belief | None:
+        """What the search believes about `variant`: confirmations on fresh seeds do not enter it."""
+        return self.beliefs.get(variant)
+
+    def gain(self, variant: str, over: str) -> Gain | None:
+        """By how much search scores put `variant` ahead of `over`; flattering to whoever was picked as best."""
+        first, second = self.belief(variant), self.belief(over)
+        if first is None or second is None:
+            return None
+        mean = self.header.goal.loss(second.mean) - self.header.goal.loss(first.mean)
+        spread = Z95 * math.hypot(first.sigma, second.sigma)
+        return Gain(mean, mean - spread, mean + spread)
+
+    def ranking(self) -> list[str]:
+        """Ids of all variants with a belief, best first; ties in the order they were proposed."""
+        return sorted(self.beliefs, key=lambda id: self.header.goal.loss(self.beliefs[id].mean))
+
+    def lineage(self, variant: str) -> list[Proposal]:
+        """`variant` and its first parents back to a variant without one, oldest first."""
+        line: dict[str, Proposal] = {}
+        here: str | None = variant
+        while here is not None and here in self.variants and here not in line:
+            line[here] = self.variants[here]
+            here = next(iter(self.variants[here].parents), None)
+        return list(reversed(line.values()))
+
+    def resolve(self, name: str) -> str:
+        """The variant's id for `best`, `seed`, an id or a unique beginning of one.
+
+        Raises:
+            UsageError: one sentence, when there is none or more than one.
+        """
+        if name == "seed":
+            return self.header.seed_variant
+        if name == "best":
+            if self.champion is None:
+                raise UsageError("this run has no champion yet: nothing has been scored")
+            return self.champion
+        found = [id for id in self.variants if id.startswith(name)] if name else []
+        if len(found) == 1 or name in found:
+            return name if name in found else found[0]
+        if not found:
+            raise UsageError(f"no variant starts with `{name}`; `wolf top` lists them, `best` and `seed` always work")
+        raise UsageError(f"`{name}` is the beginning of {len(found)} variants ({', '.join(found[:4])}…); add a digit")
+
+    def files(self, variant: str) -> Mapping[str, str]:
+        """The files of `variant`, path -> text, from the ledger."""
+        if self.read is None:
+            raise UsageError("this run's texts are not at hand: it was folded from events alone")
+        return self.read(variant)
+
+    def variants_frame(self) -> pandas.DataFrame:
+        """One row per variant; the columns are those of `wolf export --table variants`."""
+        return self._frame("variants")
+
+    def evaluations_frame(self) -> pandas.DataFrame:
+        """One row per evaluation that came back; the columns are those of `wolf export --table evaluations`."""
+        return self._frame("evaluations")
+
+    def events_frame(self) -> pandas.DataFrame:
+        """One row per event; the columns are those of `wolf export --table events`."""
+        return self._frame("events")
+
+    def _frame(self, table: str) -> pandas.DataFrame:
+        import pandas
+
+        from wolf.tables import TABLES
+
+        return pandas.DataFrame(list(TABLES[table].rows(self)), columns=list(TABLES[table].columns))
+
+    def _tell(self, told: Told) -> None:
+        self.told.append(told)
+        self.working.pop(told.ordinal, None)
+        self.noise = told.noise if told.noise is not None else self.noise
+        if told.purpose == "confirm":
+            return
+        if told.belief is not None:
+            self.beliefs[told.variant] = told.belief
+        if told.champion is not None and told.best is not None:
+            self.beliefs[told.champion] = told.best
+
+    def _travel(self, body: Mapping[str, Any]) -> None:
+        before = self.expeditions.get(body["id"])
+        same = {name: body[name] for name in ("id", "kind", "origin", "allowance", "best", "outcome", "evaluations")}
+        self.expeditions[body["id"]] = Expedition(
+            **same,
+            started=before.started if before else self.evaluations,
+            ended=self.evaluations if body["state"] == "settled" else None,
+        )
+
+
+def load_run(where: str | Path | None = None) -> Run:
+    """Read a run, whether it is still going or not.
+
+    Args:
+        where: a run directory, a folder of runs (the latest), the name of a run in `./runs`, or None for the latest
+            run in `./runs`.
+
+    Raises:
+        UsageError: if there is no run there, in one sentence.
+        wolf.ledger.LedgerError: if its ledger cannot be read.
+    """
+    from wolf.ledger import Ledger
+
+    path = find_run(where)
+    locked = _locked(path)
+    ledger = Ledger.open(path)
+    run = Run.of(ledger.events(), path=path, locked=locked, read=lambda id: ledger.variant(id).files)
+    weakref.finalize(run, ledger.close)
+    return run
+
+
+def find_run(where: str | Path | None = None) -> Path:
+    """The run directory that `where` means (see `load_run`).
+
+    Raises:
+        UsageError: if there is none, in one sentence.
+    """
+    path = Path("runs" if where is None else where)
+    if where is not None and not path.exists() and len(path.parts) == 1:
+        path = Path("runs") / path
+    if (path / LEDGER).is_file():
+        return path
+    runs = [ledger.parent for ledger in path.glob(f"*/{LEDGER}")]
+    if runs:
+        return max(runs, key=lambda run: (_touched(run), run.name))
+    if where is None:
+        raise UsageError("no run in ./runs: start one with `wolf run CONFIG`, or name the folder where yours are")
+    raise UsageError(f"no run at {where}: expected a folder with a {LEDGER}, or a folder of such folders")
+
+
+def _touched(run: Path) -> float:
+    """When the run's ledger was last written to."""
+    return max(file.stat().st_mtime for file in (run / LEDGER, run / f"{LEDGER}-wal") if file.exists())
+
+
+def _locked(path: Path) -> bool:
+    """Whether a writer holds the run. To find out takes a shared lock for an instant; the kernel has no gentler way."""
+    import fcntl
+
+    try:
+        with (path / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,188 @@
+"""The frozen rows of a run: what each kind of event says, as a value.
+
+Everything here is in the user's units and direction: a `Belief` is an estimate of the metric itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from population.evaluation import Goal
+from wolf.events import Event
+
+
+
+class Gain(NamedTuple):
+    """How much better one belief is than another: positive is better, with a 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is believed about a variant's true score: mean, its standard error, and how many readings are behind it."""
+
+    mean: float
+    sigma: float
+    n: int
+
+    @staticmethod
+    def of(body: Mapping[str, Any] | None) -> Belief | None:
+        """From `{mean, sigma | se, n}`; None when nothing finite is known."""
+        if not body or not _finite(body.get("mean")):
+            return None
+        sigma = body.get("sigma", body.get("se"))
+        return Belief(float(body["mean"]), float(sigma) if _finite(sigma) else math.inf, int(body.get("n", 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How the run was started: the `run` event."""
+
+    name: str
+    strategy: str
+    seed: int
+    slots: int
+    judge: str
+    metric: str
+    goal: Goal
+    seed_variant: str
+    version: str
+    config: Mapping[str, Any]
+
+    @staticmethod
+    def of(body: Mapping[str, Any]) -> Header:
+        """From the event's body."""
+        same = {name: body[name] for name in ("name", "strategy", "seed", "slots", "judge", "metric", "seed_variant")}
+        return Header(**same, goal=Goal(body["goal"]), version=str(body["version"]), config=body["config"])
+
+    @property
+    def budget(self) -> Mapping[str, float]:
+        """The budgets that were set, by name (`evaluations`, `hours`)."""
+        return {name: value for name, value in self.config.get("budget", {}).items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A variant as it was first proposed. Its files are read on demand, `Run.files(id)`."""
+
+    id: str
+    parents: tuple[str, ...]
+    origin: str
+    note: str
+    texts: Mapping[str, str]  # path -> hash of the text
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One evaluation that was started. `changes` are the knobs that differ from the first parent: name -> (old, new)."""
+
+    time: float
+    ordinal: int
+    variant: str
+    purpose: str
+    seed: int
+    expedition: int | None
+    origin: str
+    note: str
+    changes: Mapping[str, tuple[Any, Any]]
+    predicted: Belief | None
+
+    @staticmethod
+    def of(event: Event) -> Asked:
+        """From an `asked` event."""
+        body = event.body
+        changes = {name: (old, new) for name, (old, new) in (body.get("changes") or {}).items()}
+        same = {name: body[name] for name in ("ordinal", "variant", "purpose", "seed", "origin", "note")}
+        return Asked(
+            **same, time=event.time, expedition=body.get("expedition"), changes=changes,
+            predicted=Belief.of(body.get("predicted")),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One evaluation that came back, what was done with it, and what was believed afterwards.
+
+    Attributes:
+        outcome: admitted, rejected, duplicate, failed, crowned or recorded; `reason` says why in a sentence.
+        belief: about this variant; None without a reading.
+        champion: its id, and `best` what was believed about it, after this evaluation.
+        evaluations: how many were counted against the budget by then; confirmations are not.
+    """
+
+    time: float
+    ordinal: int
+    variant: str
+    purpose: str
+    status: str
+    score: float | None
+    metrics: Mapping[str, float]
+    feedback: str
+    seconds: float
+    cost: float | None
+    seed: int
+    fidelity: float
+    outcome: str
+    reason: str
+    belief: Belief | None
+    champion: str | None
+    best: Belief | None
+    evaluations: int
+    heat: float
+    noise: float | None
+
+    @staticmethod
+    def of(event: Event) -> Told:
+        """From a `told` event."""
+        body, reading, admission = event.body, event.body["evaluation"], event.body["admission"]
+        champion = body.get("champion") or {}
+        return Told(
+            **{name: reading[name] for name in ("status", "score", "metrics", "feedback", "seconds", "cost", "seed", "fidelity")},
+            **{name: body[name] for name in ("ordinal", "variant", "purpose", "evaluations", "heat")},
+            time=event.time, outcome=admission["kind"], reason=admission["reason"], belief=Belief.of(body["estimate"]),
+            champion=champion.get("id"), best=Belief.of(champion), noise=body.get("noise"),
+        )  # fmt: skip
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a score."""
+        return self.status == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Crowned:
+    """A new champion, and its gain over the one before as it looked at that moment."""
+
+    ordinal: int
+    evaluations: int
+    variant: str
+    previous: str | None
+    gain: Gain | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expedition:
+    """An escape from a local minimum: `outcome` is None while it is under way, then champion, niche or empty.
+
+    `started` and `ended` count the run's evaluations, the x axis of the curve.
+    """
+
+    id: int
+    kind: str
+    origin: str
+    allowance: int
+    best: str | None
+    outcome: str | None
+    evaluations: int
+    started: int
+    ended: int | None
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,101 @@
+"""What a run found, in sentences: the same ones at the end of a run, in `wolf show` and on the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wolf.records import Run
+from wolf.rows import Belief, Gain
+from wolf.terminal import decimals, duration, number
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a run so far.
+
+    Attributes:
+        kind: `gain`, `noise`, `loss`, `seed` (the champion is the seed), or `none` (nothing was scored).
+        sentence: the outcome in one sentence, with its interval.
+        fresh: whether it rests on fresh seeds. If not, it rests on the scores that the champion was picked by.
+        gain: champion over seed.
+    """
+
+    kind: str
+    sentence: str
+    fresh: bool
+    gain: Gain | None
+
+
+def places(run: Run) -> int:
+    """Decimals that this run's scores deserve: two digits of its noise."""
+    beliefs = [run.beliefs[id].sigma for id in (run.header.seed_variant, run.champion) if id in run.beliefs]
+    return decimals([run.noise, *beliefs])
+
+
+def verdict(run: Run) -> Verdict:
+    """What `run` found, as far as it can be said now."""
+    seed, champion = run.header.seed_variant, run.champion
+    if champion is None:
+        return Verdict("none", "Nothing has been scored yet.", False, None)
+    fresh = run.final is not None and run.final.get("gain") is not None
+    if champion == seed:
+        return Verdict("seed", "Nothing better than the seed was found: the seed is the champion.", fresh, None)
+    gain = Gain(*(run.final["gain"][key] for key in Gain._fields)) if run.final and fresh else run.gain(champion, seed)
+    if gain is None:
+        return Verdict("none", "The seed or the champion has no score yet.", fresh, None)
+    digits = places(run)
+    interval = f"95 % interval {number(gain.low, digits)} to {number(gain.high, digits)}"
+    where = "On fresh seeds" if fresh else f"After {run.evaluations} evaluations, by the scores it was picked by,"
+    if gain.low > 0:
+        kind, rest = "gain", f"is better than the seed by {number(gain.mean, digits)} ({interval})"
+    elif gain.high < 0:
+        kind, rest = "loss", f"is worse than the seed by {number(-gain.mean, digits)} ({interval})"
+    else:
+        kind, rest = "noise", f"cannot be told from the seed: {number(gain.mean, digits)}, {interval}"
+    return Verdict(kind, f"{where} the champion {rest}.", fresh, gain)
+
+
+def closing(run: Run) -> list[tuple[str, str]]:
+    """The outcome and the numbers behind it, as (what it is about, the line); for a run with a `finished` event."""
+    final, digits = run.final or {}, places(run)
+    metric, goal = run.header.metric, run.header.goal
+    lines = [("verdict", verdict(run).sentence)]
+    for name in ("champion", "seed"):
+        told = final.get(name) or {}
+        search, fresh = Belief.of(told.get("search")), Belief.of(told.get("fresh"))
+        scores = f"{_readings(fresh, digits)} on fresh seeds · {_readings(search, digits)} in the search"
+        lines.append((name, f"{told.get('id', '-')}  {metric} {scores}"))
+    if final.get("curse") is not None:
+        which = "worse" if final["curse"] < 0 else "better"
+        flattery = f"fresh seeds are {which} than the search score by {number(abs(final['curse']), digits)}"
+        lines.append(("winner's curse", flattery))
+    if final.get("noise") is not None:
+        lines.append(("noise", f"one reading varies by {number(final['noise'], digits)} from seed to seed (sigma)"))
+    trips = final.get("expeditions") or {}
+    if trips.get("count"):
+        share = f"{100 * (trips.get('share') or 0):.0f} % of the evaluations"
+        lines.append(("expeditions", f"{trips['count']}, of which {trips.get('found', 0)} found something · {share}"))
+    counted = f"{run.evaluations} evaluations in {duration(final.get('seconds') or run.seconds)}"
+    lines.append(("work", f"{counted} · {metric} is {goal.value}d · {run.reason or 'done'}"))
+    return lines
+
+
+def next_commands(run: Run) -> list[tuple[str, str]]:
+    """Three commands that make sense now, and what each is for."""
+    where = str(run.path or "RUN")
+    if run.status in ("stopped", "killed"):
+        first = (f"wolf resume {where}", "go on where it stopped")
+    else:
+        first = (f"wolf diff best --run {where}", "what changed from the seed to the champion")
+    return [
+        first,
+        (f"wolf report {where}", "one HTML page: curve, lineage, statistics"),
+        (f"wolf export {where} --best best", "the champion's files, into ./best"),
+    ]
+
+
+def _readings(belief: Belief | None, digits: int) -> str:
+    if belief is None:
+        return "-"
+    return f"{number(belief.mean, digits)} ± {number(belief.sigma, digits)} (n {belief.n})"
+

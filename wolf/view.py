@@ -1,0 +1,142 @@
+"""The live view: one screen of a run, as a rich renderable. Pure: a run and a size in, a picture out.
+
+Below 120 columns the reason stands under what changed; from there on it has its own column.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from wolf.difference import describe
+from wolf.records import Run
+from wolf.rows import Asked, Told
+from wolf.terminal import duration, line, number, spark
+from wolf.verdict import places
+
+WIDE = 120
+_STYLE = {"crowned": "bold green", "admitted": "green", "recorded": "cyan", "failed": "red"}
+
+
+def view(run: Run, width: int, height: int, now: float) -> RenderableType:
+    """The run at `now` (Unix seconds) on `width` x `height` characters."""
+    top = [_title(run), _budgets(run, width, now), _standing(run, width), *_search(run, width)]
+    working = _working(run, width, now)
+    rows = height - len(top) - len(working) - 4
+    return Group(*top, _table(run, width, max(4, min(16, rows))), *working)
+
+
+def _title(run: Run) -> RenderableType:
+    head = run.header
+    title = line(f"{head.name} · {head.strategy} · seed {head.seed} · {head.slots} workers", 60)
+    return Rule(Text(title, style="bold"), align="left", style="dim")
+
+
+def _budgets(run: Run, width: int, now: float) -> RenderableType:
+    limits = run.header.budget
+    spent = run.seconds + (max(0.0, now - run.events[-1].time) if run.working else 0.0)
+    many, hours = limits.get("evaluations"), limits.get("hours")
+    meters = [
+        ("evaluations", run.evaluations, many, f"{run.evaluations}{f' of {many:g}' if many else ''}"),
+        ("time", spent, hours and 3600 * hours, duration(spent) + (f" of {duration(3600 * hours)}" if hours else "")),
+    ]
+    table = Table.grid(padding=(0, 1))
+    for name, done, limit, said in meters:
+        bar = ProgressBar(total=limit, completed=min(done, limit), width=min(60, width - 32)) if limit else Text()
+        table.add_row(Text(name, "dim"), bar, said)
+    return table
+
+
+def _standing(run: Run, width: int) -> RenderableType:
+    """Champion against baseline."""
+    digits, seed, champion = places(run), run.header.seed_variant, run.champion
+    text = Text(no_wrap=True, overflow="ellipsis")
+    best, base = run.beliefs.get(champion or ""), run.beliefs.get(seed)
+    if best is None or champion is None:
+        return text.append(f"{run.header.metric}: nothing scored yet", "dim")
+    text.append(f"{run.header.metric} ", "dim").append(number(best.mean, digits), "bold")
+    text.append(f" ± {number(best.sigma, digits)}  {champion[:8]}")
+    gain = run.gain(champion, seed)
+    if champion == seed:
+        return text.append("  the seed", "dim")
+    if base is None or gain is None:
+        return text
+    style = "green" if gain.low > 0 else "yellow"
+    text.append("  seed ", "dim").append(number(base.mean, digits)).append("  gain ", "dim")
+    text.append(f"{number(gain.mean, digits)} [{number(gain.low, digits)}, {number(gain.high, digits)}]", style)
+    if width >= WIDE:
+        text.append("  95 %, by the scores it was picked by" if gain.low > 0 else "  inside the noise so far", "dim")
+    return text
+
+
+def _search(run: Run, width: int) -> list[RenderableType]:
+    """Best so far, heat and noise; then the expeditions, if there were any."""
+    curve = [told.best.mean for told in run.curve if told.best is not None]
+    heat = run.told[-1].heat if run.told else 0.0
+    text = Text(no_wrap=True, overflow="ellipsis").append("best so far ", "dim")
+    text.append(spark(curve, min(60, width - 40)), "cyan").append("  heat ", "dim")
+    text.append(f"{heat:.2f}", "red" if heat >= 0.7 else "yellow" if heat >= 0.4 else "")
+    text.append("  noise ", "dim").append(number(run.noise, places(run)))
+    if not run.expeditions:
+        return [text]
+    home = [trip for trip in run.expeditions.values() if trip.outcome is not None]
+    found = sum(trip.outcome != "empty" for trip in home)
+    trips = Text(no_wrap=True, overflow="ellipsis").append("expeditions ", "dim")
+    trips.append(f"{len(home)} home, {found} found something")
+    for trip in run.expeditions.values():
+        if trip.outcome is None:
+            away = f" · {line(trip.kind, 16)} from {trip.origin[:8]}: {trip.evaluations} of {trip.allowance}"
+            trips.append(away, "magenta")
+    return [text, trips]
+
+
+def _table(run: Run, width: int, rows: int) -> RenderableType:
+    wide = width >= WIDE
+    table = Table(box=None, expand=True, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name, side in (("#", "right"), (line(run.header.metric, 12), "right"), ("variant", "left"), ("outcome", "left")):
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    table.add_column("what changed", ratio=1, no_wrap=True, overflow="ellipsis")
+    if wide:
+        table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
+    for told in reversed(run.told[-(rows if wide else rows // 2) :]):
+        score = number(told.score, places(run)) if told.ok else told.status
+        outcome = Text(told.outcome, style=_STYLE.get(told.outcome, "dim"))
+        cells = [str(told.ordinal), score, told.variant[:8], outcome]
+        changed = Text(what_changed(run.asked.get(told.ordinal), told), no_wrap=True, overflow="ellipsis")
+        why = Text(why_so(told), style="dim", no_wrap=True, overflow="ellipsis")
+        table.add_row(*cells, *([changed, why] if wide else [Group(changed, why)]))
+    return table
+
+
+def _working(run: Run, width: int, now: float) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for asked in list(run.working.values())[:4]:
+        text = f"⋯ {asked.ordinal} {asked.variant[:8]} {asked.purpose} for {duration(now - asked.time)}  "
+        lines.append(Text(line(text + what_changed(asked, None), width - 1), style="blue", no_wrap=True))
+    if len(run.working) > 4:
+        lines.append(Text(f"⋯ and {len(run.working) - 4} more", style="blue"))
+    return lines
+
+
+def what_changed(asked: Asked | None, told: Told | None) -> str:
+    """What a variant changed, in one harmless line: its knobs where there are some, else its note."""
+    if asked is None:
+        return told.purpose if told else ""
+    again = {"baseline": "the seed", "replicate": "again, on another seed", "confirm": "a fresh seed"}
+    return again.get(asked.purpose) or line(f"{asked.origin}  {describe(asked.changes) or asked.note}", 300)
+
+
+def why_so(told: Told) -> str:
+    """Why a variant was kept or not, in one harmless line; for a failure also what it said."""
+    said = "" if told.ok else failure(told.feedback)
+    return line(f"{told.reason}: {said}" if said else told.reason, 300)
+
+
+def failure(feedback: str) -> str:
+    """The first line of `feedback` that names an error, else its first line with text."""
+    lines = [text for text in feedback.splitlines() if text.strip()]
+    named = (text for text in lines if any(word in text for word in ("Error", "Exception", "error:")))
+    return line(next(named, lines[0] if lines else ""), 200)
