@@ -15,34 +15,46 @@ Both need a sandbox. Where there is no subreaper (macOS) only COMMAND's process 
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # `signal` imports enum, a third of our start
 import ctypes
 import os
 import resource
 import select
-import signal
 import sys
 import time
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 POLL_SECONDS = 0.05
 SWEEP_SECONDS = 10.0  # a process in uninterruptible sleep must not hold us for ever
 MAX_PROCESSES = 1000  # beyond this it is a fork bomb
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+PROC_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # else every process is looked at
 
 
 def prctl(option: int, value: int) -> bool:
-    """Set a process option by prctl(2); False where there is none."""
+    """Set one option of this process; False where that is not known."""
     try:
         return ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0  # type: ignore[no-any-return]  # ctypes
     except AttributeError:
         return False
 
 
+def stat(pid: int | str) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; zeros if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return ["0"] * 22
+
+
 def children(pid: int) -> list[int]:
-    """The children of `pid` now; none if it is gone or the kernel does not say."""
+    """The children of `pid` now; none if it is gone or there is no /proc."""
     found: list[int] = []
     try:
+        if not PROC_CHILDREN:
+            return [int(name) for name in os.listdir("/proc") if name.isdigit() and stat(name)[1] == str(pid)]
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/children") as file:
                 found += map(int, file.read().split())
@@ -67,11 +79,7 @@ def usage() -> tuple[float, int, int]:
     ticks = pages = 0
     tree = descendants()
     for pid in tree:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                fields = file.read().rpartition(")")[2].split()
-        except OSError:
-            continue
+        fields = stat(pid)
         ticks += sum(map(int, fields[11:15]))  # utime, stime and those of children it has waited for
         pages += int(fields[21])
     return ticks / TICKS + reaped_seconds(), pages * PAGE, len(tree)
@@ -176,6 +184,7 @@ def main(arguments: list[str]) -> None:
     os.set_inheritable(control, False)
     os.set_inheritable(status, False)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_DUMPABLE, 0)  # an unprivileged candidate cannot reach into our descriptors
     start = time.monotonic()
     child = os.fork()
     if child == 0:
@@ -189,6 +198,7 @@ def main(arguments: list[str]) -> None:
     code = swept if code is None else code
     line = f"{why} {-9 if code is None else code} {took:.6f} {reaped_seconds():.6f}\n"
     os.write(status, line.encode())
+    os._exit(0)
 
 
 if __name__ == "__main__":
