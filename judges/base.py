@@ -58,6 +58,19 @@ class Judge(Protocol):
         """Which way the metric improves."""
         ...
 
+    @property
+    def seconds_each(self) -> float | None:
+        """What one evaluation takes at most, in wall-clock seconds; None if nobody knows."""
+        ...
+
+    def check(self, root: Path) -> None:
+        """Look at once whether what the judge needs is there; the quick part of `prepare`.
+
+        Raises:
+            JudgeError: if the setup is broken.
+        """
+        ...
+
     def prepare(self, root: Path, say: Callable[[str], None]) -> None:
         """Make ready what all evaluations share (a corpus, a tokenizer). Called once per run, before the first.
 
@@ -94,3 +107,11 @@ class JudgeConfig(BaseModel):
     """Base of the built-in judges: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def seconds_each(self) -> float | None:
+        """See `Judge.seconds_each`; unknown unless a judge says otherwise."""
+        return None
+
+    def check(self, root: Path) -> None:
+        """See `Judge.check`; nothing to look for unless a judge says otherwise."""

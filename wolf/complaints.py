@@ -75,7 +75,7 @@ def _sentence(item: Any, keys: Keys, document: Document, model: type[BaseModel])
     if kind == "string_pattern_mismatch":
         return f"expected letters, digits, '.', '_' and '-' only, found {_shown(value)}"
     if kind == "value_error":
-        return str(context["error"])
+        return str(context["error"]).removeprefix("knob: ")
     expected = _EXPECTED.get(kind) or _EXPECTED.get(kind.split("_")[0])
     return f"expected {expected}, found {_shown(value)}" if expected else item["msg"][:1].lower() + item["msg"][1:]
 

@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from judges.base import Judge
+from population.ranges import Range
 from wolf import complaints, kinds, shipped, yamlfile
 from wolf.errors import ConfigError
 from wolf.yamlfile import Document, Text
@@ -62,27 +63,34 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Knob(Section):
-    """What the search may do with one knob; what is not said is read off the file."""
+def _knob(said: Any) -> Any:
+    Range.of(said, "knob")  # what it says is checked here and read where the files are known
+    return said
 
-    low: float | None = Field(default=None, allow_inf_nan=False, description="smallest value")
-    high: float | None = Field(default=None, allow_inf_nan=False, description="largest value")
-    log: bool | None = Field(default=None, description="search on a logarithmic scale")
-    choices: tuple[bool | int | float | str, ...] | None = Field(default=None, description="the values it can take")
-    fixed: bool = Field(default=False, description="leave it alone")
-    file: Inside | None = Field(
-        default=None, description="for a slot of a text: the file in which one of the choices stands"
-    )
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError(f"low ({self.low:g}) must be less than high ({self.high:g})")
-        if self.log and self.low is not None and self.low <= 0:
-            raise ValueError(f"a logarithmic knob needs a low above 0, found {self.low:g}")
-        if self.file is not None and not self.choices:
-            raise ValueError("a slot (a knob with `file`) needs `choices`")
-        return self
+Knob = Annotated[
+    Any,
+    AfterValidator(_knob),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "description": "`low .. high`, `low .. high log`, `one | two | three` or `fixed`"},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "low": {"type": "number"},
+                        "high": {"type": "number"},
+                        "log": {"type": "boolean"},
+                        "choices": {"type": "array"},
+                        "fixed": {"type": "boolean"},
+                        "file": {"type": "string", "description": "the text in which one of `choices` stands"},
+                    },
+                },
+            ]
+        }
+    ),
+]
 
 
 class TargetConfig(Section):
@@ -203,11 +211,11 @@ def document(name: str, overrides: Sequence[str] = ()) -> Document:
 
 def validate(document: Document) -> Config:
     """The configuration that a document holds, with its files checked to exist; raises `ConfigError`."""
-    from wolf.target import missing
+    from wolf.target import problems
 
     config = _validated(document)
-    if problems := [document.problem(keys, sentence) for keys, sentence in missing(config.target)]:
-        raise ConfigError(problems)
+    if found := [document.problem(keys, sentence) for keys, sentence in problems(config.target)]:
+        raise ConfigError(found)
     return config
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from judges.workspace import tree
+from population.knobs import Space
+from population.ranges import KnobError
 from population.variant import Variant
 from wolf import shipped
 from wolf.config import TargetConfig
@@ -15,7 +17,6 @@ from wolf.errors import ConfigError
 from wolf.yamlfile import Keys
 
 LARGE = 16 * 2**20  # bytes; of larger files, the tree's hash covers the size and the first part
-SKIPPED = {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +61,37 @@ class Target:
             return ""
 
     def tree_hash(self) -> str:
-        """16 hex digits over what is frozen: all files under root except editable ones, memo, caches and runs."""
+        """16 hex digits over what is frozen: the files that judges copy, without the editable ones and the memo."""
         digest = hashlib.sha256()
-        for path in sorted(self._frozen()):
-            size = path.stat().st_size
-            digest.update(f"{path.relative_to(self.root).as_posix()}\0{size}\0".encode("utf-8", "surrogateescape"))
+        for name in tree(self.root):
+            path = self.root / name
+            if name in self.files or path == self.memo_path or not path.is_file():
+                continue
+            digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
             with path.open("rb") as file:
                 digest.update(file.read(LARGE))
         return digest.hexdigest()[:16]
 
-    def _frozen(self) -> Iterator[Path]:
-        changing = {self.root / file for file in self.files} | {self.memo_path}
-        for folder, folders, files in os.walk(self.root):
-            if "ledger.db" in files:  # a run directory
-                folders.clear()
-                continue
-            folders[:] = [name for name in folders if name not in SKIPPED]
-            yield from (path for name in files if (path := Path(folder, name)) not in changing and path.is_file())
 
-
-def missing(config: TargetConfig) -> Iterator[tuple[Keys, str]]:
-    """What the configuration names and is not there: the keys, and a sentence about each."""
+def problems(config: TargetConfig) -> Iterator[tuple[Keys, str]]:
+    """What the configuration says of the target and is not so: the keys, and a sentence about each."""
     root = shipped.resolve(config.root)
     if not root.is_dir():
         yield ("target", "root"), f"there is no folder {root}"
         return
+    texts = {}
     for index, file in enumerate(config.files):
-        if not (root / file).is_file():
-            yield ("target", "files", index), f"there is no file {file} in {root}"
+        try:
+            texts[file] = (root / file).read_bytes().decode("utf-8")
+        except OSError as error:
+            yield ("target", "files", index), f"{root / file} cannot be read: {error.strerror}"
+        except UnicodeDecodeError as error:
+            yield ("target", "files", index), f"{root / file} is not UTF-8 text (byte {error.start})"
     if config.memo is not None and not (root / config.memo).is_file():
-        yield ("target", "memo"), f"there is no file {config.memo} in {root}"
-    for name, knob in config.knobs.items():
-        if knob.file is not None and knob.file not in config.files:
-            yield ("target", "knobs", name, "file"), f"{knob.file} is not one of target.files"
+        yield ("target", "memo"), f"there is no file {root / config.memo}"
+    if len(texts) == len(config.files):
+        try:
+            Space.of(texts, config.knobs)
+        except KnobError as error:
+            name = next((name for name in config.knobs if f"knob {name}:" in str(error)), None)
+            yield ("target", "files") if name is None else ("target", "knobs", name), str(error)

@@ -1,0 +1,94 @@
+"""The command line: names, one line about each, and where errors become sentences.
+
+A command is imported when it is called, so that `wolf --help` needs nothing but click. Exit codes: 0 done, 2 wrong
+usage or configuration, 3 this machine cannot do it, 75 busy, 130 stopped by Ctrl-C, 143 by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import click
+
+from wolf import _guard
+from wolf.errors import WolfError
+
+COMMANDS = {  # name -> where it is, and what it does
+    "run": ("wolf.running:run", "search: evolve a target until the budget is spent"),
+    "resume": ("wolf.running:resume", "go on with a run that was stopped or killed"),
+    "top": ("wolf.reading:top", "the best variants of a run, or all runs"),
+    "show": ("wolf.reading:show", "one variant: its files, readings and descent"),
+    "diff": ("wolf.reading:diff", "what changed between two variants"),
+    "tree": ("wolf.reading:tree", "who descends from whom"),
+    "export": ("wolf.reading:export", "a run as a table, or a variant as files"),
+    "report": ("wolf.reading:report", "a run as one HTML page"),
+    "init": ("wolf.init:command", "write a small project to start from"),
+    "check": ("wolf.check:command", "check a configuration and say what a run would do and cost"),
+    "doctor": ("wolf.doctor:command", "what works on this machine, and what does not"),
+    "recover": ("wolf.chores:recover", "rescue what is sound of a damaged ledger"),
+    "schema": ("wolf.chores:schema", "the JSON schema of the configuration, for editors"),
+}
+
+
+class Wolf(click.Group):
+    """Imports commands when they are called, and prints errors as sentences."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of `COMMANDS`."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggests the nearest name for an unknown one."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `wolf {near[0]}`?" if near else "`wolf --help` lists them all"
+            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list for `--help`, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what a person can put right is one sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            code = exit_code(error)
+            if code is None or ctx.params.get("debug"):
+                raise
+            click.echo(error, err=True)
+            ctx.exit(code)
+
+
+def exit_code(error: Exception) -> int | None:
+    """The exit code of an error that is meant for the user; None for a bug of ours."""
+    if isinstance(error, WolfError):
+        return error.exit_code
+    base = sys.modules.get("judges.base")  # if nobody has imported it, nobody has raised its error
+    return 3 if base is not None and isinstance(error, base.JudgeError) else None
+
+
+@click.command(cls=Wolf, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="auto-wolf", message="Auto Wolf %(version)s")
+def main(debug: bool) -> None:
+    """Evolve code or text against any measure, and know what is noise.
+
+    Start with `wolf run knobs`, a small example that takes seconds, or `wolf init`, a project of your own.
+    """
+    _guard.check_sisters()

@@ -1,0 +1,52 @@
+"""`wolf init`: a small project that runs, to be replaced piece by piece by one's own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from wolf.errors import SetupError, UsageError
+
+STARTER = Path(__file__).parent / "starter"
+
+
+def write(folder: Path) -> list[Path]:
+    """Copy the starter project into `folder`; nothing is overwritten.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UsageError: if one of them exists.
+        SetupError: if the folder cannot be written.
+    """
+    sources = sorted(path for path in STARTER.iterdir() if path.is_file())
+    taken = [source.name for source in sources if (folder / source.name).exists()]
+    if taken:
+        raise UsageError(f"{folder} already has {', '.join(taken)}; name an empty folder: `wolf init my-search`")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [Path(shutil.copyfile(source, folder / source.name)) for source in sources]
+    except OSError as error:
+        raise SetupError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@click.command()
+@click.argument("folder", default=".", metavar="[DIR]", type=click.Path(path_type=Path))
+def command(folder: Path) -> None:
+    """Write a small project into DIR (here, if not given) that runs as it is.
+
+    It tunes a forecast. Put your own files, measure and wishes in place of its own.
+    """
+    for path in write(folder):
+        about = {
+            "task.yaml": "what evolves, how it is judged, when to stop",
+            "forecast.py": "the file that evolves",
+            "judge.py": "scores it: one function",
+            "memo.md": "what you want, in words",
+        }.get(path.name, "")
+        click.echo(f"  {path}  {about}".rstrip())
+    task = folder / "task.yaml"
+    click.echo(f"next: wolf check {task}    then: wolf run {task}")
