@@ -1,0 +1,196 @@
+"""A judge that runs a command and reads the number that it prints.
+
+It believes that number: a candidate that prints a good score has one. Use gates and constraints, and `kind: training`
+where the score must not come from the candidate.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shlex
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from judges import process
+from judges.base import Context, JudgeConfig, JudgeError
+from judges.metrics import read_metrics
+from judges.process import Finished, Limits, environment
+from judges.workspace import lay_out
+from population.evaluation import Evaluation, Goal, Status
+from population.variant import Variant
+
+FEEDBACK_CHARACTERS = 2000
+MOST_METRICS = 50
+SHELL = {"|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1"}
+PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+OURS = ("HOME", "PATH", "USER", "LD_LIBRARY_PATH")
+THIS_EVALUATION = ("ROOT", "SEED", "SLOT", "THREADS")
+
+
+def _split(command: object) -> object:
+    if not isinstance(command, str):
+        return command
+    words = shlex.split(command)
+    if found := SHELL & set(words):
+        raise ValueError(f"{found.pop()!r} needs a shell: write the command as [sh, -c, {command!r}]")
+    return words
+
+
+Command = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
+"""A program and its arguments: a list, or a string that is split as a shell would split it."""
+
+
+class Constraint(BaseModel):
+    """Bounds on a metric, inclusive; at least one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Constraint:
+        if self.min is None and self.max is None:
+            raise ValueError("a constraint needs a min or a max")
+        return self
+
+    def broken_by(self, value: float | None) -> str:
+        """What is wrong with `value`, as the end of a sentence; empty if nothing is. None: it was not printed."""
+        if value is None:
+            return "was not printed"
+        if self.min is not None and not value >= self.min:
+            return f"is {value:g}, below {self.min:g}"
+        if self.max is not None and not value <= self.max:
+            return f"is {value:g}, above {self.max:g}"
+        return ""
+
+
+class CommandJudge(JudgeConfig):
+    """Runs a command in a copy of the target and reads its metric from the last line `metric: value` on stdout.
+
+    Attributes:
+        run: the command. Its folder is a fresh copy of the target with the variant's files; `python` is ours.
+        metric: the metric's name in the output.
+        goal: which way it improves.
+        seconds: wall-clock seconds that one command (the run, or a gate) may take before its process tree is killed.
+        gates: commands that must exit with 0 before the score counts; they run first.
+        constraints: bounds on other metrics; a variant outside them is invalid.
+        repeat: how often to run; the median counts. For noisy clocks: the seed is the same each time.
+        env: environment variables to add. Values may use `${HOME}`, `${PATH}`, `${USER}` and `${LD_LIBRARY_PATH}` of
+            our environment (empty if unset), and `${ROOT}` (the target's own tree), `${SEED}`, `${SLOT}` and
+            `${THREADS}` of this evaluation.
+        include: globs of files to copy although git ignores them.
+        exclude: globs of files not to copy.
+        seed_env: the environment variable that holds the seed.
+    """
+
+    kind: Literal["command"] = "command"
+    run: Command
+    metric: str
+    goal: Goal = Goal.MINIMIZE
+    seconds: float = Field(default=600.0, gt=0)
+    gates: tuple[Command, ...] = ()
+    constraints: Mapping[str, Constraint] = Field(default_factory=dict)
+    repeat: int = Field(default=1, ge=1)
+    env: Mapping[str, str] = Field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    seed_env: str = "WOLF_SEED"
+
+    @field_validator("env")
+    @classmethod
+    def _known_placeholders(cls, env: Mapping[str, str]) -> Mapping[str, str]:
+        known = (*THIS_EVALUATION, *OURS)
+        for name, value in env.items():
+            for used in PLACEHOLDER.findall(value):
+                if used not in known:
+                    raise ValueError(f"{name}: ${{{used}}} is not available; these are: {', '.join(known)}")
+        return env
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        return self.metric
+
+    def prepare(self, root: Path, say: Callable[[str], None]) -> None:
+        """Check that the target and the programs are there.
+
+        Raises:
+            JudgeError: if one is not.
+        """
+        if not root.is_dir():
+            raise JudgeError(f"the target {root} is not a folder; set target.root to the tree that is to be improved")
+        path = self._environment(Context(root, scratch=root))["PATH"]
+        for command in (self.run, *self.gates):
+            if not (root / command[0]).is_file() and shutil.which(command[0], path=path) is None:
+                raise JudgeError(
+                    f"the program {command[0]!r} of {shlex.join(command)!r} is not installed or not on PATH"
+                )
+
+    def evaluate(self, variant: Variant, context: Context) -> Evaluation:
+        """Copy, check the gates, run, read the metric, check the constraints."""
+        started = time.monotonic()
+        folder = context.scratch / "work"
+        lay_out(variant.files, context.root, folder, self.include, self.exclude)
+        (context.scratch / "home").mkdir()
+        evaluation = self._evaluate(partial(Evaluation, variant.id, self.name, seed=context.seed), folder, context)
+        return replace(evaluation, seconds=time.monotonic() - started)
+
+    def _evaluate(self, answer: Callable[..., Evaluation], folder: Path, context: Context) -> Evaluation:
+        env = self._environment(context)
+        limits = Limits(self.seconds)
+        for gate in self.gates:
+            finished = process.run(gate, cwd=folder, env=env, limits=limits)
+            if not finished.ok:
+                status = Status.TIMEOUT if finished.timed_out else Status.INVALID
+                return answer(status, feedback=_feedback(f"the gate {shlex.join(gate)!r} failed", finished))
+        readings: list[dict[str, float]] = []
+        for _ in range(self.repeat):
+            finished = process.run(self.run, cwd=folder, env=env, limits=limits)
+            if not finished.ok:
+                status = Status.TIMEOUT if finished.timed_out else Status.CRASHED
+                return answer(status, feedback=_feedback("it failed", finished))
+            readings.append(read_metrics(finished.stdout))
+            if not math.isfinite(readings[-1].get(self.metric, math.nan)):
+                value = readings[-1].get(self.metric, "missing: no line `name: number` on stdout has this name")
+                return answer(Status.INVALID, feedback=_feedback(f"{self.metric} is {value}", finished))
+        return self._verdict(answer, readings, finished)
+
+    def _verdict(
+        self, answer: Callable[..., Evaluation], readings: list[dict[str, float]], finished: Finished
+    ) -> Evaluation:
+        common = [name for name in readings[0] if all(name in reading for reading in readings)]
+        medians = {name: statistics.median(reading[name] for reading in readings) for name in common}
+        score = medians.pop(self.metric)
+        wanted = sorted(medians, key=lambda name: name not in self.constraints)  # stable: the order of printing
+        metrics = dict(islice(((name, medians[name]) for name in wanted if math.isfinite(medians[name])), MOST_METRICS))
+        for name, constraint in self.constraints.items():
+            if wrong := constraint.broken_by(medians.get(name)):
+                return answer(Status.INVALID, metrics=metrics, feedback=_feedback(f"{name} {wrong}", finished))
+        return answer(Status.OK, score, metrics)
+
+    def _environment(self, context: Context) -> dict[str, str]:
+        values = {name: os.environ.get(name, "") for name in OURS} | {
+            "ROOT": str(context.root.resolve()),
+            "SEED": str(context.seed),
+            "SLOT": str(context.slot),
+            "THREADS": str(context.threads),
+        }
+        added = {name: PLACEHOLDER.sub(lambda found: values[found[1]], value) for name, value in self.env.items()}
+        return environment(context.scratch / "home", context.threads, {self.seed_env: str(context.seed), **added})
+
+
+def _feedback(summary: str, finished: Finished) -> str:
+    """What happened, then the end of what the command said: stderr if it said anything there, else stdout."""
+    said = (finished.stderr.strip() or finished.stdout.strip())[-FEEDBACK_CHARACTERS:]
+    return f"{summary} ({finished.reason})\n{said}".strip()

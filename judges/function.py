@@ -1,0 +1,68 @@
+"""A judge that calls a Python function in a fresh process per evaluation.
+
+The function is yours and trusted; the candidate's code is whatever it imports or reads from the folder it is given.
+If it imports the candidate, both share a process, and the candidate can lie.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from judges.base import Context, JudgeConfig, JudgeError
+from judges.command import CommandJudge
+from population.evaluation import Evaluation, Goal
+from population.variant import Variant
+
+RUNNER = Path(__file__).with_name("runner.py")
+
+
+class FunctionJudge(JudgeConfig):
+    """Calls `score(folder: Path, seed: int)`, which returns the score, or a dict of numbers with the metric in it.
+
+    Attributes:
+        call: `judge.py:score` (a file of the target) or `package.module:score` (importable from the target's folder or
+            installed beside us). It runs in a fresh copy of the target with the variant's files; that is `folder`.
+        metric: the metric's name.
+        goal: which way it improves.
+        seconds: wall-clock seconds before the process tree is killed.
+        include: globs of files to copy although git ignores them.
+        exclude: globs of files not to copy.
+    """
+
+    kind: Literal["function"] = "function"
+    call: str = Field(pattern=r"^[\w./-]+:\w+$")
+    metric: str = "score"
+    goal: Goal = Goal.MINIMIZE
+    seconds: float = Field(default=60.0, gt=0)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        return self.metric
+
+    def prepare(self, root: Path, say: Callable[[str], None]) -> None:
+        """Check that the target and the function's file are there.
+
+        Raises:
+            JudgeError: if one is not.
+        """
+        self._command().prepare(root, say)
+        place, _, _ = self.call.partition(":")
+        if place.endswith(".py") and not (root / place).is_file():
+            raise JudgeError(f"judge.call names {place}, which is not in the target {root}")
+
+    def evaluate(self, variant: Variant, context: Context) -> Evaluation:
+        """Call the function once."""
+        return self._command().evaluate(variant, context)
+
+    def _command(self) -> CommandJudge:
+        runner = (sys.executable, "-I", str(RUNNER), self.call, self.metric)
+        shared = {"metric", "goal", "seconds", "include", "exclude"}
+        return CommandJudge(run=runner, **self.model_dump(include=shared))

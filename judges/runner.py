@@ -1,0 +1,42 @@
+"""The other end of `judges/function.py`: call one function, print its numbers, `name: value`.
+
+A script, not a module to import: `python -I runner.py CALL METRIC`, in the folder to score.
+What the function prints goes to stderr, so that only its numbers are on stdout.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+
+def main(call: str, metric: str) -> None:
+    """Call it; an exception ends the process with a traceback.
+
+    Raises:
+        TypeError: if the function does not return a number, or a dict of numbers.
+    """
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    place, _, name = call.partition(":")
+    folder = Path.cwd()
+    if place.endswith(".py"):
+        sys.path.insert(0, str((folder / place).parent))
+        place = Path(place).stem
+    else:
+        sys.path.insert(0, str(folder))
+    result = getattr(import_module(place), name)(folder, int(os.environ["WOLF_SEED"]))
+    numbers = result if isinstance(result, dict) else {metric: result}
+    try:
+        lines = [f"{key}: {float(value)!r}\n" for key, value in numbers.items()]
+    except (TypeError, ValueError):
+        raise TypeError(f"{call} must return a number or a dict of numbers, not {result!r:.200}") from None
+    os.write(answer, "".join(lines).encode())
+    sys.stderr.flush()
+    os._exit(0)  # taking the interpreter apart takes milliseconds, and threads of the candidate could hold it up
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

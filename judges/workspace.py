@@ -1,0 +1,97 @@
+"""The folder that a candidate runs in: a copy of the target's tree with the variant's files on top."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from functools import lru_cache
+from pathlib import Path
+
+from judges.base import JudgeError
+
+BIG_BYTES = 8 << 20  # a larger file is linked, not copied
+SKIPPED = {".git", ".venv", "__pycache__", "node_modules"}
+
+
+def lay_out(
+    files: Mapping[str, str], root: Path, folder: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
+) -> None:
+    """Fill `folder` (created here) with the target's tree, then with `files`.
+
+    Args:
+        files: the variant's files, path relative to `root` -> text.
+        root: the target's tree. In a git checkout its tracked files and the untracked ones that git does not ignore
+            are copied, elsewhere all but `.git`, `.venv`, `__pycache__` and `node_modules`. Files above 8 MB become
+            links to the original: without a sandbox, a candidate could write to them.
+        folder: where to.
+        include: globs of files that are copied too, although git ignores them.
+        exclude: globs of files that are not copied; `*` matches slashes as well.
+
+    Raises:
+        JudgeError: if a file of the variant would land outside `folder`.
+    """
+    folder.mkdir(parents=True)
+    for name in tree(root, include, exclude):
+        if name not in files:
+            _copy(root, folder, name)
+    for name, text in files.items():
+        place = folder / name
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise JudgeError(
+                f"{name} is not inside the target {root} (or is behind a link); list it under its own path"
+            )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text.encode("utf-8", "surrogatepass"))
+        if (root / name).is_file():
+            shutil.copymode(root / name, place)
+
+
+@lru_cache(maxsize=64)
+def tree(root: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The files of a target (see `lay_out`), relative to `root`, sorted. Listed once per process."""
+    names = set(_tracked(root) or _walk(root, root))
+    for glob in include:
+        names.update(str(path.relative_to(root)) for path in root.glob(glob) if not path.is_dir())
+    return tuple(sorted(name for name in names if not any(fnmatch(name, glob) for glob in exclude)))
+
+
+def _tracked(root: Path) -> Iterator[str] | None:
+    """What git knows about or would add; None outside a checkout, without git, or if git ignores `root` as a whole."""
+    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    paths = [root / os.fsdecode(name) for name in listed.split(b"\0") if name]
+    return _expand(root, paths) if paths else None
+
+
+def _expand(root: Path, paths: list[Path]) -> Iterator[str]:
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():  # a submodule, or a checkout inside this one
+            yield from _walk(root, path)
+        elif path.exists() or path.is_symlink():
+            yield str(path.relative_to(root))
+
+
+def _walk(root: Path, top: Path) -> Iterator[str]:
+    for where, folders, names in os.walk(top):
+        links = [name for name in folders if os.path.islink(os.path.join(where, name))]
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        for name in names + links:
+            yield os.path.relpath(os.path.join(where, name), root)
+
+
+def _copy(root: Path, folder: Path, name: str) -> None:
+    source, place = root / name, folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    target = source.resolve()
+    if source.is_symlink() and target.is_relative_to(root.resolve()):
+        place.symlink_to(os.readlink(source))
+    elif target.is_dir() or target.is_fifo() or target.stat().st_size > BIG_BYTES:
+        place.symlink_to(target)
+    else:
+        shutil.copy(target, place)
