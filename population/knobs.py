@@ -50,15 +50,11 @@ class Knob:
         """
         if self.categorical:
             return next((choice for choice in self.choices if choice == value and _alike(choice, value)), None)
-        if isinstance(value, bool | str):
+        if isinstance(value, bool | str) or not abs(value) < 1e300:
             return None
         if self.kind == "int":
             return value if isinstance(value, int) else None
-        try:
-            value = float(value)
-        except OverflowError:
-            return None
-        return value if math.isfinite(value) else None
+        return float(value)
 
     def unit(self, value: Value) -> float:
         """Where a value lies between `low` (0) and `high` (1), clipped; for a choice its index, only to store it."""
@@ -115,7 +111,7 @@ class Space:
     """The knobs of a run, fixed by the seed variant and what the YAML says about them.
 
     Attributes:
-        names: the knobs' names, in the order of files and lines.
+        names: the knobs' names: slots first, then in the order of files and lines.
         categorical: for each name, whether its knob's values have no order.
         slots: name -> file, for slots of texts.
         inside: whether some knobs are numbers inside functions.

@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 
 from population.literals import Site, is_power, literal, parse_python
 
-_SEED = re.compile(r"(?<![A-Za-z])(?i:seeds?)(?![A-Za-z])|(?<=[a-z])Seeds?(?![a-z])|^(?:default_)?rng$")
+_SEED = re.compile(r"(?<![A-Za-z])(?i:seeds?)(?![A-Za-z])|(?<=[a-z])Seeds?(?![a-z])")
 _CAPS = re.compile(r"(?:\w+\.)?_*[A-Z][A-Z0-9_]*(?:\[\d+\]|\.\w+)*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _COMMENT = re.compile(r"[^#\r\n]*#[^\r\n]*?\bknob:[ \t]*([^#\r\n]*)")
 _LONGEST = 8  # a longer list of numbers is data
 _STRUCTURAL = (0, 1, -1)  # inside functions: indices, first steps, neutral elements
+_RANDOM = ("Random", "RandomState", "default_rng", "PRNGKey")
 _SETTING = (ast.keyword, ast.arguments, ast.Assign, ast.AnnAssign, ast.Call)  # where True and False are switches
 
 
@@ -142,7 +143,7 @@ def _children(node: ast.AST) -> list[ast.AST]:
     match node:
         case ast.JoinedStr() | ast.pattern() | ast.Assert():
             return []
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if is_seed(name) or name == "Random":
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if is_seed(name) or name in _RANDOM:
             return []
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AugAssign(target=ast.Name(id=name)) if is_seed(name):
             return []

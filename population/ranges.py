@@ -131,7 +131,7 @@ class Range:
         said = {field.name: getattr(self, field.name) for field in fields(self)}
         said = {name: value for name, value in said.items() if value is not None}
         if "choices" in said:
-            other = replace(other, low=None, high=None, log=None, power=None)
+            other = replace(other, low=None, high=None, log=None, power=None, fixed=None)
         elif "low" in said or "high" in said:
             other = replace(other, choices=None, fixed=None)
         if "low" in said and "high" in said:

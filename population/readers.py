@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from population.literals import Site, Value, dialect
+from population.literals import Site, Value, dialect, parse_python
 from population.python_source import knob_comment, python_sites
 
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+]?\.\d+(?:[eE][-+]?\d+)?")
@@ -37,6 +37,16 @@ def read(path: str, text: str, inside: bool = True) -> list[Site]:
     return list(_toml(text)) if language == "toml" else []
 
 
+def parses(path: str, text: str) -> bool:
+    """Whether a text is what its suffix says it is."""
+    language = dialect(path)
+    if language == "python":
+        return parse_python(text) is not None
+    if language == "toml":
+        return _toml_tree(text) is not None
+    return language == "text" or _yaml_tree(text) is not None
+
+
 def slot(text: str, choices: tuple[Value, ...]) -> tuple[int, int, Value] | None:
     """Where in a text exactly one of `choices` stands (the longest that fits), and which; None if none or several."""
     longest = sorted(choices, key=lambda choice: -len(str(choice)))
@@ -57,11 +67,22 @@ def _scalar(text: str) -> Value | None:
     return None
 
 
-def _yaml(text: str) -> Iterator[Site]:
+def _yaml_tree(text: str) -> Any:
     try:
-        root = yaml.compose(text.replace("\t", " "), Loader=_LOADER)  # YAML has no tabs, JSON may; positions stay
+        return yaml.compose(text.replace("\t", " "), Loader=_LOADER)  # YAML has no tabs, JSON may; positions stay
     except (yaml.YAMLError, ValueError, RecursionError):
-        return
+        return None
+
+
+def _toml_tree(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _yaml(text: str) -> Iterator[Site]:
+    root = _yaml_tree(text)
     seen: set[int] = set()
     stack: list[tuple[str, Any]] = [("", root)] if root is not None else []
     while stack:
@@ -90,9 +111,8 @@ def _leaf(text: str, name: str, start: int, end: int, value: Value) -> Site:
 
 def _toml(text: str) -> Iterator[Site]:
     """TOML is read by lines (`key = scalar`, `key = [numbers]` under `[table]`), and checked against `tomllib`."""
-    try:
-        tree = tomllib.loads(text)
-    except (ValueError, RecursionError):
+    tree = _toml_tree(text)
+    if tree is None:
         return
     found: dict[str, Site | None] = {}
     table, position = "", 0
@@ -100,6 +120,8 @@ def _toml(text: str) -> Iterator[Site]:
         body = line.rstrip("\r\n")
         if header := _TOML_TABLE.fullmatch(body):
             table = header.group(1) + "."
+        elif body.lstrip().startswith("[["):
+            table = "[[."  # an array of tables has no path here, and no key of ours
         elif entry := _TOML_LINE.fullmatch(body):
             for name, start, end in _toml_scalars(table + entry.group(1), entry):
                 source = body[start:end]

@@ -1,0 +1,96 @@
+"""Swaps, drops, doubles and moves the sentences of a text; headings, list items and fenced code count as sentences.
+
+The white space between sentences stays where it is, so that paragraphs and lists keep their shape. The texts are
+outlines: a sentence that holds a knob may move but is neither dropped nor doubled.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import pairwise
+
+from population.genome import OPEN
+
+_BEGIN = re.compile(r"^(?=[ \t]*(?:[-*+#>|]|\d+[.)]\s|\n))", re.MULTILINE)  # a list item, a heading, a paragraph
+_HEADING = re.compile(r"^#[^\n]*\n", re.MULTILINE)
+_END = re.compile(r"(?<=[.!?])(?<!^\d\.)(?<!^\d\d\.)[\"')\]]*(?=\s+[^a-z\s])", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?(?:^```|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def swap(text: str, rng: random.Random) -> tuple[str, str] | None:
+    """Swaps two neighbours. Returns the new text and a note."""
+    parts, gaps = _split(text)
+    places = [i for i in range(len(parts) - 1) if parts[i] != parts[i + 1]]
+    if not places:
+        return None
+    i = rng.choice(places)
+    parts[i], parts[i + 1] = parts[i + 1], parts[i]
+    return _joined(parts, gaps), f"swapped {_quote(parts[i + 1])} and {_quote(parts[i])}"
+
+
+def move(text: str, rng: random.Random) -> tuple[str, str] | None:
+    """Moves one to another place, two or more away. Returns the new text and a note."""
+    parts, gaps = _split(text)
+    if len(parts) < 3:
+        return None
+    i = rng.randrange(len(parts))
+    j = rng.choice([j for j in range(len(parts)) if abs(i - j) > 1] or [0])
+    moved = parts.pop(i)
+    parts.insert(j, moved)
+    new = _joined(parts, gaps)
+    return None if new == text else (new, f"moved {_quote(moved)} {'up' if j < i else 'down'} by {abs(i - j)}")
+
+
+def drop(text: str, rng: random.Random) -> tuple[str, str] | None:
+    """Drops one of two or more. Returns the new text and a note."""
+    parts, gaps = _split(text)
+    places = [i for i, part in enumerate(parts) if OPEN not in part]
+    if len(parts) < 2 or not places:
+        return None
+    i = rng.choice(places)
+    dropped = parts.pop(i)
+    gaps.pop(i + 1 if i < len(parts) else i)
+    return _joined(parts, gaps), f"dropped {_quote(dropped)}"
+
+
+def double(text: str, rng: random.Random) -> tuple[str, str] | None:
+    """Says one twice in a row. Returns the new text and a note."""
+    parts, gaps = _split(text)
+    places = [i for i, part in enumerate(parts) if OPEN not in part]
+    if not places:
+        return None
+    i = rng.choice(places)
+    parts.insert(i, parts[i])
+    gaps.insert(i + 1, "\n" if _BEGIN.match(parts[i]) else " ")
+    return _joined(parts, gaps), f"doubled {_quote(parts[i])}"
+
+
+def _split(text: str) -> tuple[list[str], list[str]]:
+    """The sentences, and the white space before, between and after them."""
+    fences = [match.span() for match in _FENCE.finditer(text)]
+    cuts = {match.start() for match in _BEGIN.finditer(text)}
+    cuts |= {match.end() for pattern in (_HEADING, _END) for match in pattern.finditer(text)}
+    cuts = {cut for cut in cuts if not any(start < cut < end for start, end in fences)}
+    edges = sorted({0, *cuts, len(text), *(end for _, end in fences)})
+    parts: list[str] = []
+    gaps = [""]
+    for start, end in pairwise(edges):
+        chunk = text[start:end]
+        part = chunk.strip()
+        at = chunk.find(part) if part else len(chunk)
+        gaps[-1] += chunk[:at]
+        if part:
+            parts.append(part)
+            gaps.append(chunk[at + len(part) :])
+    return parts, gaps
+
+
+def _joined(parts: list[str], gaps: list[str]) -> str:
+    return gaps[0] + "".join(part + gap for part, gap in zip(parts, gaps[1:], strict=True))
+
+
+def _quote(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return f'"{line if len(line) <= 50 else line[:47] + "..."}"'

@@ -1,0 +1,99 @@
+"""Structural perturbations: statements of Python files, sentences of texts, and numbers that are not knobs.
+
+YAML, JSON and TOML have no structure worth shuffling; their knobs are enough. All operators are pure, given the state
+of `rng`; they return None when they find nothing to do, and otherwise files that differ from the genome's and still
+parse where those did.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from population import blocks, sentences
+from population.genome import Genome, fill
+from population.knobs import Space, define
+from population.literals import dialect, write
+from population.python_source import is_seed
+from population.ranges import Range
+from population.readers import parses, read
+
+_TRIES = 8
+_Change = Callable[[str, random.Random], tuple[str, str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Changed files.
+
+    Attributes:
+        files: all files of the variant, path -> text.
+        note: what was changed where, in one line.
+    """
+
+    files: dict[str, str]
+    note: str
+
+
+def swap(genome: Genome, rng: random.Random) -> Edit | None:
+    """Swaps two neighbouring statements of a block, or two neighbouring sentences."""
+    return _edit(genome, rng, blocks.swap, sentences.swap)
+
+
+def drop(genome: Genome, rng: random.Random) -> Edit | None:
+    """Drops a statement or a sentence."""
+    return _edit(genome, rng, blocks.drop, sentences.drop)
+
+
+def double(genome: Genome, rng: random.Random) -> Edit | None:
+    """Repeats a statement or a sentence."""
+    return _edit(genome, rng, blocks.double, sentences.double)
+
+
+def move(genome: Genome, rng: random.Random) -> Edit | None:
+    """Moves a sentence."""
+    return _edit(genome, rng, None, sentences.move)
+
+
+def number(genome: Genome, space: Space, rng: random.Random, scale: float = 0.25) -> Edit | None:
+    """Changes a number or boolean of the code that is no knob, as `nudge` would if it were one.
+
+    Constants (they are knobs, or a person has fixed them) and random seeds are left alone.
+    """
+    files = genome.files()
+    sites = [
+        (path, site)
+        for path, text in files.items()
+        for site in (read(path, text) if dialect(path) == "python" else ())
+        if not site.named and not site.comment and space.at(path, site.name) is None and not is_seed(site.name)
+    ]
+    for path, site in rng.sample(sites, len(sites))[:_TRIES]:
+        guess = Range.guess(site.value, site.power)
+        if guess.fixed:
+            continue
+        knob = define(site.name, site.value, guess, path)
+        value = knob.others(site.value)[0] if knob.categorical else knob.moved(site.value, rng.gauss(0.0, scale))
+        text = files[path]
+        old = text[site.start : site.end]
+        new = write(value, "python", old, site.power)
+        changed = text[: site.start] + new + text[site.end :]
+        if parses(path, changed):
+            return Edit({**files, path: changed}, f"{path} line {site.line}: {old} -> {new}")
+    return None
+
+
+def _edit(genome: Genome, rng: random.Random, code: _Change | None, prose: _Change) -> Edit | None:
+    files, outlines, literals = genome.files(), genome.outlines(), genome.literals()
+    for path in rng.sample([*files], len(files)):
+        language = dialect(path)
+        if language == "python" and code is not None:
+            changed = code(files[path], rng)
+        elif language == "text":
+            changed = prose(outlines[path], rng)
+        else:
+            continue
+        if changed is not None:
+            text, note = fill(changed[0], literals), fill(changed[1], literals)
+            return Edit({**files, path: text}, f"{path} {note}")
+    return None
