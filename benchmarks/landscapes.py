@@ -1,0 +1,212 @@
+"""Search strategies on landscapes whose truth is known: knobs in a source file, noise on every reading.
+
+    python benchmarks/landscapes.py --budgets 100,300 --seeds 20 --strategies wolf,greedy,random
+
+Prints the mean true regret of the variant that each strategy hands over (lower is better), and P(strategy better than
+greedy) over paired seeds. The landscapes evolve *code*: every variant is a Python file with constants, changed and read
+through the same operators as a training script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+
+from population.evaluation import Evaluation, Goal, Status
+from population.genome import Genome
+from population.knobs import Space
+from population.pool import Population
+from population.variant import Variant
+from wolf.asks import Strategy
+from wolf.hunt import Options, Wolf
+from wolf.operators import available
+from wolf.screen import Screen
+from wolf.strategies import BASELINES
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """A source file to start from, the true loss of its knobs (optimum at 0 or above), and the noise of a reading."""
+
+    text: str
+    loss: Callable[[Values], float]
+    noise: float
+
+
+def knobs(seed: int, rugged: bool = False, noise: float = 0.01) -> Landscape:
+    """18 knobs (log, linear, whole, choices, switches) with interactions; two thirds of the loss is in five of them."""
+    rng = random.Random(f"knobs/{seed}/{rugged}")
+    names = [f"K{i:02d}" for i in range(18)]
+    lines, units = [], {}
+    for i, name in enumerate(names):
+        start = rng.random()
+        if i < 6:
+            lines.append(f"{name} = {10 ** (-3 + 3 * start):.4g}  # knob: 1e-3 .. 1 log")
+            units[name] = lambda v: (math.log10(v) + 3) / 3
+        elif i < 11:
+            lines.append(f"{name} = {start:.4g}  # knob: 0.0 .. 1.0")
+            units[name] = lambda v: v
+        elif i < 13:
+            lines.append(f"{name} = {1 + int(start * 15)}  # knob: 1 .. 16")
+            units[name] = lambda v: (v - 1) / 15
+        elif i < 16:
+            lines.append(f'{name} = "{rng.choice("abc")}"  # knob: a | b | c')
+        else:
+            lines.append(f"{name} = {rng.random() < 0.5}")
+    optimum = {name: rng.random() for name in names[:13]}
+    weights = {name: 2.0 * 0.75**rank for rank, name in enumerate(rng.sample(names[:13], 13))}
+    pairs = [(*rng.sample(names[:13], 2), rng.uniform(-1, 1)) for _ in range(12)]
+    tables = {name: {c: rng.uniform(0, 0.4) for c in ("a", "b", "c", True, False)} for name in names[13:]}
+    shifts = {(name, c): rng.uniform(-0.3, 0.3) for name in names[13:] for c in ("a", "b", "c", True, False)}
+    shifted = {name: rng.choice(names[:13]) for name in names[13:]}
+    for name in names[13:]:
+        keys = ("a", "b", "c") if name < "K16" else (True, False)
+        least = min(tables[name][k] for k in keys)
+        tables[name] = {k: tables[name][k] - least for k in keys}
+
+    def loss(values: Values) -> float:
+        gap = {name: units[name](values[name]) - optimum[name] for name in names[:13]}
+        for name in names[13:]:
+            if tables[name][values[name]] > 0:
+                gap[shifted[name]] += shifts[name, values[name]]
+        total = sum(weights[n] * g * g for n, g in gap.items())
+        total += sum(abs(c) * (gap[a] + math.copysign(1, c) * gap[b]) ** 2 for a, b, c in pairs) / 3
+        total += sum(tables[n][values[n]] for n in names[13:])
+        if rugged:
+            total += 0.12 * sum(1 - math.cos(8 * math.pi * g) for g in gap.values())
+        return float(total)
+
+    return Landscape("\n".join(lines) + "\n", loss, noise)
+
+
+def nk(seed: int, size: int = 24, degree: int = 4, noise: float = 0.01) -> Landscape:
+    """Kauffman's NK landscape on switches; loss is 1 - fitness, whose optimum is about 0.2 (not 0)."""
+    rng = random.Random(f"nk/{seed}")
+    names = [f"S{i:02d}" for i in range(size)]
+    links = [[i, *rng.sample([j for j in range(size) if j != i], degree)] for i in range(size)]
+    table = [[rng.random() for _ in range(2 ** (degree + 1))] for _ in range(size)]
+    text = "".join(f"{name} = {rng.random() < 0.5}\n" for name in names)
+
+    def loss(values: Values) -> float:
+        bits = [int(values[name]) for name in names]
+        return 1 - fmean(table[i][sum(bits[j] << k for k, j in enumerate(links[i]))] for i in range(size))
+
+    return Landscape(text, loss, noise)
+
+
+def traps(seed: int, blocks: int = 6, noise: float = 0.01) -> Landscape:
+    """Concatenated deceptive traps of five switches, shuffled (Goldberg 1987; Deb & Goldberg 1993)."""
+    rng = random.Random(f"traps/{seed}")
+    names = [f"S{i:02d}" for i in range(5 * blocks)]
+    order = rng.sample(names, len(names))
+    text = "".join(f"{name} = {rng.random() < 0.5}\n" for name in names)
+
+    def loss(values: Values) -> float:
+        ones = [sum(bool(values[n]) for n in order[5 * b : 5 * b + 5]) for b in range(blocks)]
+        return 1 - sum(5 if n == 5 else 4 - n for n in ones) / (5 * blocks)
+
+    return Landscape(text, loss, noise)
+
+
+LANDSCAPES: dict[str, Callable[[int], Landscape]] = {
+    "knobs": knobs,
+    "rugged": lambda seed: knobs(seed, rugged=True),
+    "nk": nk,
+    "traps": traps,
+}
+
+
+def strategy(name: str, landscape: Landscape, seed: int, budget: int, **changes: Any) -> Strategy:
+    """A strategy on a landscape. `wolf-X` is `wolf` without X (screening, escape, novelty, recombine, gate, ...)."""
+    variant = Variant({"target.py": landscape.text})
+    known = {variant.id: variant}
+    space = Space.of(variant.files)
+    population = Population(space, Goal.MINIMIZE, known.__getitem__)
+    remember(population, known)
+    base, _, without = name.partition("-")
+    names = available(True, without != "recombine", False)
+    if base != "wolf":
+        return BASELINES[base](population, variant, seed, names, budget)
+    options = Options(
+        escape=without != "escape",
+        novelty=without != "novelty",
+        noise_gate=without != "gate",
+        departures=0.0 if without == "departures" else 0.25,
+        survey=0 if without == "survey" else 14,
+    )
+    screen = Screen("off" if without == "screening" else "on", **changes)
+    return Wolf(population, variant, seed, names, budget, options, screen)
+
+
+def remember(population: Population, known: dict[str, Variant]) -> None:
+    """Keep every variant that is expected, as a ledger would."""
+    expect = population.expect
+
+    def expecting(variant: Variant, genome: Genome | None = None) -> None:
+        known.setdefault(variant.id, variant)
+        expect(variant, genome)
+
+    population.expect = expecting  # type: ignore[method-assign]  # a bench's stand-in for the ledger
+
+
+def run(landscape: str, name: str, seed: int, budget: int) -> tuple[float, float, list[float]]:
+    """True loss of what is handed over, seconds of engine time per evaluation, and the curve of true incumbents."""
+    place = LANDSCAPES[landscape](seed)
+    search = strategy(name, place, seed, budget)
+    space = search.population.space
+    noise = np.random.default_rng(seed)
+    curve = []
+    begun = time.perf_counter()
+    for ordinal in range(budget):
+        ask = search.ask(ordinal)
+        search.asked(ask)
+        values = (ask.genome or Genome.of(ask.variant.files, space)).values
+        score = place.loss(values) + place.noise * float(noise.standard_normal())
+        search.told(ask, Evaluation(ask.variant.id, "bench", Status.OK, score, seed=ask.seed))
+        curve.append(search.champion or "")
+    seconds = (time.perf_counter() - begun) / budget
+    truth = {v: place.loss(search.population.genome(v).values) for v in dict.fromkeys(curve)}
+    return truth[curve[-1]], seconds, [truth[v] for v in curve]
+
+
+def main() -> None:
+    """Run the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--landscapes", default=",".join(LANDSCAPES))
+    parser.add_argument("--strategies", default="greedy,random,restart,anneal,wolf")
+    parser.add_argument("--budgets", default="100")
+    parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    args = parser.parse_args()
+    names = args.strategies.split(",")
+    print(f"{'landscape':10} {'budget':>6} " + " ".join(f"{n:>16}" for n in names))
+    with ProcessPoolExecutor(args.processes) as pool:
+        for budget in map(int, args.budgets.split(",")):
+            for landscape in args.landscapes.split(","):
+                jobs = {(n, s): pool.submit(run, landscape, n, s, budget) for n in names for s in range(args.seeds)}
+                done = {key: job.result() for key, job in jobs.items()}
+                cells = []
+                for n in names:
+                    wins = [done[n, s][0] < done[names[0], s][0] for s in range(args.seeds)]
+                    cells.append(f"{fmean(done[n, s][0] for s in range(args.seeds)):8.3f} ({fmean(wins):4.2f})")
+                print(f"{landscape:10} {budget:6} " + " ".join(f"{c:>16}" for c in cells), flush=True)
+                cost = {n: fmean(done[n, s][1] for s in range(args.seeds)) * 1000 for n in names}
+                print(f"{'':10} {'ms/ev':>6} " + " ".join(f"{c:16.1f}" for c in cost.values()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

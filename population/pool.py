@@ -1,0 +1,251 @@
+"""The population: everything that was ever tried, and the few who may become parents.
+
+A pure fold: the same variants and evaluations in the same order give the same population, whatever the clock or the
+machine. All losses here are lower-is-better; `Goal` made them so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+
+import numpy as np
+
+from population.distance import Features, Floats, Metric, Neighbourhood, signature
+from population.evaluation import Estimate, Evaluation, Goal
+from population.genome import Genome
+from population.knobs import Space
+from population.selection import Contestant, contestants, survivors
+from population.surrogate import Array, Observations, newest_and_best
+from population.variant import Variant
+
+POOL_SIZE = 48
+NOVEL_SHARE = 0.25
+NOISE_CONFIDENCE = 0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
+
+
+class Verdict(StrEnum):
+    """What `tell` did with an evaluation."""
+
+    ADMITTED = "admitted"  # it is in the pool now
+    REJECTED = "rejected"  # it scored, and others are better or newer ground
+    FAILED = "failed"  # there is no score
+    REPEATED = "repeated"  # one more reading of a variant that was known
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer of `tell`: what happened, why in words, and who had to leave."""
+
+    verdict: Verdict
+    reason: str
+    evicted: str | None = None
+
+
+@dataclass(slots=True)
+class _Record:
+    index: int  # row in the neighbourhood
+    readings: list[float] = field(default_factory=list)
+    failures: int = 0
+
+
+class Population:
+    """Told evaluations; asked for estimates, parents and observations."""
+
+    def __init__(self, space: Space, goal: Goal, recall: Callable[[str], Variant]) -> None:
+        """An empty population.
+
+        Args:
+            space: the knobs that distances are measured in.
+            goal: which way scores improve.
+            recall: finds a variant that was told before, by id; texts of those outside the pool are not kept here.
+        """
+        self.space = space
+        self.goal = goal
+        self._recall = recall
+        self._records: dict[str, _Record] = {}
+        self._ids: list[str] = []
+        self._near = Neighbourhood(Metric(space.categorical), len(space.names))
+        self._metric = Metric(space.categorical)
+        self._losses = np.empty(64)
+        self._counts = np.empty(64)
+        self._pool: dict[str, Variant] = {}
+        self._pending: dict[str, Features] = {}
+        self._spread, self._freedom = 0.0, 0
+        self._incumbent: str | None = None
+        self._genome = lru_cache(maxsize=4 * POOL_SIZE)(self._parse)
+        self._signatures: dict[str, Floats] = {}  # by skeleton
+
+    # What is known
+
+    def __len__(self) -> int:
+        """How many variants have been judged."""
+        return len(self._records)
+
+    def __contains__(self, variant: object) -> bool:
+        """Whether a variant (by id) has been judged or is being judged."""
+        return variant in self._records or variant in self._pending
+
+    def __iter__(self) -> Iterator[str]:
+        """Ids of all that were judged, in order."""
+        return iter(self._ids)
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """Ids of those who may become parents, best first."""
+        return tuple(self._pool)
+
+    @property
+    def incumbent(self) -> str | None:
+        """Where the search stands: the variant with the lowest `mean + sigma`, so that one lucky reading is not enough."""
+        return self._incumbent
+
+    @property
+    def noise(self) -> float | None:
+        """Standard deviation of one reading, pooled over all repeated variants; None before the first repeat.
+
+        An upper confidence bound (`NOISE_CONFIDENCE`) of it, which tends to the usual estimate as repeats accumulate;
+        exactly 0 for a judge that always answers the same.
+        """
+        if not self._freedom:
+            return None
+        from scipy.special import gammaincinv
+
+        quantile = 2.0 * float(gammaincinv(self._freedom / 2.0, 1.0 - NOISE_CONFIDENCE))
+        return math.sqrt(self._spread / quantile)
+
+    def estimate(self, variant: str) -> Estimate:
+        """What its readings say of a variant's loss; (inf, inf, 0) if it never scored."""
+        record = self._records.get(variant)
+        return Estimate.of(record.readings if record else (), self.noise or 0.0)
+
+    def failed(self, variant: str) -> bool:
+        """Whether it was judged and never scored."""
+        return variant in self._records and not self._records[variant].readings
+
+    def novelty(self, variant: str) -> float:
+        """Mean distance to its nearest neighbours among all that were judged."""
+        return float(self._near.novelty([self._records[variant].index])[0])
+
+    def variant(self, variant: str) -> Variant:
+        """The variant itself."""
+        return self._pool.get(variant) or self._recall(variant)
+
+    def genome(self, variant: str) -> Genome:
+        """Its knobs and skeleton."""
+        return self._genome(variant)
+
+    def features(self, genome: Genome) -> Features:
+        """Where a genome stands in the space."""
+        structure = self._signatures.get(genome.skeleton_id)
+        if structure is None:
+            structure = self._signatures[genome.skeleton_id] = signature(genome.skeleton)
+        return Features(np.asarray(self.space.unit(genome.values), dtype=np.float32), structure)
+
+    # Parents and observations
+
+    def contestants(self, novelty_weight: float) -> list[Contestant]:
+        """The pool, ready for a novelty-weighted tournament."""
+        ids = list(self._pool)
+        losses = [self.estimate(member).mean for member in ids]
+        novelties = self._near.novelty([self._records[member].index for member in ids])
+        return contestants(ids, losses, [float(n) for n in novelties], novelty_weight)
+
+    def observations(self) -> Observations:
+        """What the surrogate may learn from: the rows of `newest_and_best`, one per judged variant."""
+        size = len(self._ids)
+        rows = newest_and_best(self._losses[:size])
+        units, signatures = self._near.rows(rows.tolist())
+        return Observations(units, signatures, self._losses[rows], self._counts[rows])
+
+    def pending(self) -> tuple[Floats, Floats]:
+        """Units and signatures of those being judged now; either may have no rows."""
+        waiting = list(self._pending.values())
+        knobs = len(self.space.names)
+        units = np.array([f.units for f in waiting], dtype=np.float32).reshape(len(waiting), knobs)
+        signatures = np.array([f.signature for f in waiting], dtype=np.float32)
+        return units, signatures
+
+    @property
+    def metric(self) -> Metric:
+        """The distance."""
+        return self._metric
+
+    # The fold
+
+    def expect(self, variant: Variant, genome: Genome | None = None) -> None:
+        """A variant is being judged. `genome` spares a parse where the caller has it."""
+        if variant.id not in self._records:
+            self._pending[variant.id] = self.features(genome or Genome.of(variant.files, self.space))
+
+    def tell(self, variant: Variant, evaluation: Evaluation) -> Admission:
+        """Take in one evaluation of a variant that was expected.
+
+        Failures are remembered as such; they never have a loss and never enter the pool.
+        """
+        record = self._records.get(variant.id)
+        known = record is not None
+        if record is None:
+            record = self._register(variant)
+        if evaluation.score is None:
+            record.failures += 1
+        else:
+            self._read(record, self.goal.loss(evaluation.score))
+        self._observe(record)
+        if evaluation.score is None:
+            return Admission(Verdict.FAILED, evaluation.status.value)
+        self._elect(variant.id)
+        if known and len(record.readings) > 1:
+            return Admission(Verdict.REPEATED, f"reading {len(record.readings)} of this variant")
+        return self._admit(variant)
+
+    def _parse(self, variant: str) -> Genome:
+        return Genome.of(self.variant(variant).files, self.space)
+
+    def _register(self, variant: Variant) -> _Record:
+        features = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
+        record = self._records[variant.id] = _Record(self._near.add(features))
+        self._ids.append(variant.id)
+        if record.index == len(self._losses):
+            self._losses = np.concatenate([self._losses, np.empty_like(self._losses)])
+            self._counts = np.concatenate([self._counts, np.empty_like(self._counts)])
+        return record
+
+    def _read(self, record: _Record, loss: float) -> None:
+        """Add a reading; the pooled variance grows by Welford's update."""
+        n = len(record.readings)
+        if n:
+            mean = math.fsum(record.readings) / n
+            self._spread += (loss - mean) ** 2 * n / (n + 1)
+            self._freedom += 1
+        record.readings.append(loss)
+
+    def _observe(self, record: _Record) -> None:
+        n = len(record.readings)
+        self._losses[record.index] = math.fsum(record.readings) / n if n else np.nan
+        self._counts[record.index] = max(n, 1)
+
+    def _elect(self, variant: str) -> None:
+        """Is the variant just read the incumbent now, or has the incumbent just lost ground to the pool?"""
+        known = [member for member in (*self._pool, variant) if self._records[member].readings]
+        self._incumbent = min(known, key=self._bound)
+
+    def _bound(self, variant: str) -> float:
+        estimate = self.estimate(variant)
+        return estimate.mean + estimate.sigma
+
+    def _admit(self, variant: Variant) -> Admission:
+        ids = [*self._pool, variant.id]
+        losses = [self.estimate(member).mean for member in ids]
+        novelties = [float(n) for n in self._near.novelty([self._records[member].index for member in ids])]
+        stay = {ids[i] for i in survivors(losses, novelties, POOL_SIZE, NOVEL_SHARE)} | {self._incumbent or ""}
+        candidates = {**self._pool, variant.id: variant}
+        order = sorted(range(len(ids)), key=lambda i: (losses[i], i))
+        self._pool = {ids[i]: candidates[ids[i]] for i in order if ids[i] in stay}
+        gone = next((member for member in ids if member not in self._pool), None)
+        if variant.id not in self._pool:
+            return Admission(Verdict.REJECTED, "neither among the best nor new ground")
+        return Admission(Verdict.ADMITTED, "among the best" if losses[-1] <= losses[0] else "in the pool", gone)

@@ -1,0 +1,175 @@
+"""A Gaussian process over variants: what an evaluation would probably say, before it is paid for.
+
+    k(a, b) = s^2 * exp(-sum_k w_k d_k(a, b))
+
+with the parts d_k of `distance.Metric`. A product of exponential kernels on distances of negative type is positive
+definite. The weights w_k, the signal s^2 and the noise are the maximum of the marginal likelihood under log-normal
+priors (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 5). Losses are clipped at their 80th
+percentile and standardised: a bad variant is far from good, not infinitely far. A failure counts as a clipped loss.
+
+A fit is a pure function of the observations, so a resumed run fits the same model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from population.distance import Floats, Metric
+
+Array = NDArray[np.float64]
+
+CLIP_PERCENTILE = 80.0
+MAX_POINTS = 300
+_WEIGHT_PRIOR = (np.log(1.0), 1.5)  # mean and standard deviation of log w_k
+_NOISE_PRIOR_SD = 1.0
+_JITTER = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What is known, one row per variant: where it stands and what it scored.
+
+    Attributes:
+        units: (N, K).
+        signatures: (N, SIGNATURE_SIZE).
+        losses: (N,) mean of the readings; NaN where every reading failed.
+        counts: (N,) number of readings behind each.
+    """
+
+    units: Floats
+    signatures: Floats
+    losses: Array
+    counts: Array
+
+    def joined(self, units: Floats, signatures: Floats, losses: Array) -> Observations:
+        """These and some more, each counted as one reading."""
+        return Observations(
+            np.concatenate([self.units, units]),
+            np.concatenate([self.signatures, signatures]),
+            np.concatenate([self.losses, losses]),
+            np.concatenate([self.counts, np.ones(len(losses))]),
+        )
+
+
+def newest_and_best(losses: Array, limit: int = MAX_POINTS) -> NDArray[np.int64]:
+    """Rows worth modelling, at most `limit`, ascending: the best two thirds of the limit and for the rest the newest."""
+    if len(losses) <= limit:
+        return np.arange(len(losses))
+    recent = np.arange(len(losses) - limit // 3, len(losses))
+    older = np.nan_to_num(losses[: recent[0]], nan=np.inf)
+    best = np.argsort(older, kind="stable")[: limit - len(recent)]
+    return np.sort(np.concatenate([best, recent]))
+
+
+@dataclass(frozen=True, slots=True)
+class Hyper:
+    """Learned hyperparameters in standardised loss units: weight per distance part, signal and noise variance."""
+
+    weights: Array
+    signal: float
+    noise: float
+
+
+class Surrogate:
+    """A fitted model. Predictions are losses in their own units (lower is better)."""
+
+    def __init__(self, metric: Metric, data: Observations, noise: float | None, hyper: Hyper | None = None) -> None:
+        """Fit to `data` (at least two scored rows).
+
+        Args:
+            metric: the distance.
+            data: see `Observations`. Cost grows with the cube of its rows: see `newest_and_best`.
+            noise: standard deviation of one reading if it has been measured.
+            hyper: hyperparameters to keep; None learns them.
+        """
+        self._metric = metric
+        self._data = data
+        scored = data.losses[np.isfinite(data.losses)]
+        clip = np.percentile(scored, CLIP_PERCENTILE)
+        losses = np.minimum(np.nan_to_num(data.losses, nan=np.inf), clip)
+        self._centre, self._scale = float(losses.mean()), float(losses.std()) or 1.0
+        self._target = (losses - self._centre) / self._scale
+        parts = metric.parts(data.units, data.signatures, data.units, data.signatures)
+        flat = np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]).T)
+        guess = 0.1 if noise is None else max(noise / self._scale, 1e-3) ** 2
+        self.hyper = hyper or _learn(flat, self._target, data.counts, guess)
+        kernel = self.hyper.signal * np.exp(-(self.hyper.weights @ flat)).reshape(len(losses), -1)
+        self._root = _cholesky(kernel + np.diag(self.hyper.noise / data.counts + _JITTER))
+        self._alpha = _solve(self._root, self._target)
+
+    def predict(self, units: Floats, signatures: Floats) -> tuple[Array, Array]:
+        """Posterior mean and standard deviation of the true loss of M variants: two (M,) arrays."""
+        from scipy.linalg import solve_triangular
+
+        parts = self._metric.parts(units, signatures, self._data.units, self._data.signatures)
+        cross = self.hyper.signal * np.exp(-(parts @ self.hyper.weights))
+        mean = cross @ self._alpha
+        explained = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
+        variance = np.maximum(self.hyper.signal - (explained**2).sum(axis=0), 1e-12)
+        return mean * self._scale + self._centre, np.sqrt(variance) * self._scale
+
+    def believing(self, units: Floats, signatures: Floats) -> Surrogate:
+        """The model as if these variants had scored what it expects of them: for proposals while others are pending.
+
+        (The "kriging believer" of Ginsbourger, Le Riche & Carraro, 2010.)
+        """
+        mean, _ = self.predict(units, signatures)
+        return Surrogate(self._metric, self._data.joined(units, signatures, mean), None, self.hyper)
+
+    def best(self) -> float:
+        """The lowest posterior mean among the observed variants: what an improvement is measured against."""
+        mean, _ = self.predict(self._data.units, self._data.signatures)
+        return float(mean.min())
+
+
+def expected_improvement(mean: Array, sigma: Array, best: float) -> Array:
+    """`E[max(best - loss, 0)]` for a normal posterior (Mockus 1975; Jones et al. 1998), in loss units."""
+    from scipy.special import ndtr
+
+    z = (best - mean) / sigma
+    return cast(Array, (best - mean) * ndtr(z) + sigma * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
+
+
+def _learn(parts: Floats, target: Array, counts: Array, noise_guess: float) -> Hyper:
+    from scipy.optimize import minimize
+
+    knobs, size = len(parts), len(target)
+    centre = np.concatenate([np.full(knobs, _WEIGHT_PRIOR[0]), [0.0, np.log(noise_guess)]])
+    spread = np.concatenate([np.full(knobs, _WEIGHT_PRIOR[1]), [1.0, _NOISE_PRIOR_SD]])
+    diagonal = np.diag(1.0 / counts)
+
+    def objective(theta: Array) -> tuple[float, Array]:
+        weights, signal, noise = np.exp(theta[:-2]), np.exp(theta[-2]), np.exp(theta[-1])
+        smooth = signal * np.exp(-(weights.astype(np.float32) @ parts)).reshape(size, size).astype(np.float64)
+        root = _cholesky(smooth + noise * diagonal + _JITTER * np.eye(size))
+        alpha = _solve(root, target)
+        slope = _solve(root, np.eye(size)) - np.outer(alpha, alpha)
+        weighted = slope * smooth
+        gradient = np.empty_like(theta)
+        gradient[:-2] = -0.5 * weights * (parts @ weighted.ravel().astype(np.float32))
+        gradient[-2] = 0.5 * weighted.sum()
+        gradient[-1] = 0.5 * noise * (slope * diagonal).sum()
+        z = (theta - centre) / spread
+        value = 0.5 * target @ alpha + np.log(np.diag(root)).sum() + 0.5 * z @ z
+        return float(value), gradient + z / spread
+
+    found = minimize(
+        objective, centre, jac=True, method="L-BFGS-B", bounds=[(-9.0, 6.0)] * len(centre), options={"maxiter": 40}
+    )
+    return Hyper(np.exp(found.x[:-2]), float(np.exp(found.x[-2])), float(np.exp(found.x[-1])))
+
+
+def _cholesky(matrix: Array) -> Array:
+    from scipy.linalg import cholesky
+
+    return cast(Array, cholesky(matrix, lower=True, check_finite=False))
+
+
+def _solve(root: Array, right: Array) -> Array:
+    from scipy.linalg import cho_solve
+
+    return cast(Array, cho_solve((root, True), right, check_finite=False))

@@ -1,0 +1,141 @@
+"""The escape harness: senses that the search is stuck, sends out expeditions, and settles them.
+
+An expedition starts somewhere else, has a protected allowance of evaluations, is searched locally and judged against
+itself, is extended while it climbs, and is settled: it found a new champion, a niche worth keeping, or nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from statistics import median
+
+from population.pool import Population
+from wolf.bandit import Bandit
+
+PATIENCE = 8  # fruitless evaluations before the first expedition
+ALLOWANCE = 8
+MAX_ALLOWANCE = 24
+EXTENSION = 4
+SHARE = 0.35  # of the evaluations so far may have gone to expeditions when another one starts
+
+# From small kicks to large; the order breaks ties, the rates are how often each is expected to pay.
+LADDER = {"kick": 0.30, "stone": 0.25, "cross": 0.20, "leap": 0.20, "return": 0.15}
+
+
+@dataclass(frozen=True, slots=True)
+class Expedition:
+    """An escape under way.
+
+    Attributes:
+        id: 0, 1, 2, ... in order of start.
+        kind: `kick` (the incumbent, several knobs kicked far), `stone` (a stepping stone from the pool, chosen for
+            novelty), `cross` (two strangers crossed), `leap` (drawn anew everywhere), `return` (back to the seed, and
+            off in another direction).
+        origin: id of the variant it set out from.
+        allowance: evaluations it may use.
+        spent: evaluations it has used.
+        best: id of the best variant it has found.
+        best_loss: the loss of that.
+        outcome: None while under way, then `champion`, `niche` or `empty`.
+    """
+
+    id: int
+    kind: str
+    origin: str
+    allowance: int = ALLOWANCE
+    spent: int = 0
+    best: str | None = None
+    best_loss: float = float("inf")
+    outcome: str | None = None
+
+
+class Escape:
+    """A fold over what was told: heat, and the expeditions."""
+
+    def __init__(self, enabled: bool = True) -> None:
+        """`enabled=False` is the ablation: heat is measured and nothing is done about it."""
+        self._enabled = enabled
+        self._bandit = Bandit(LADDER)
+        self._since = 0
+        self._droughts: list[int] = []
+        self._told = 0
+        self.expeditions: list[Expedition] = []
+
+    @property
+    def active(self) -> Expedition | None:
+        """The expedition under way."""
+        return self.expeditions[-1] if self.expeditions and self.expeditions[-1].outcome is None else None
+
+    @property
+    def spent(self) -> int:
+        """Evaluations that went to expeditions."""
+        return sum(e.spent for e in self.expeditions)
+
+    @property
+    def heat(self) -> float:
+        """0 just after a significant gain; 1 when as many fruitless evaluations have passed as this run has patience for.
+
+        Patience is PATIENCE, or half again what a gain has typically taken in this run, whichever is more.
+        """
+        patience = max(PATIENCE, 1.5 * median(self._droughts)) if self._droughts else PATIENCE
+        return min(1.0, self._since / patience)
+
+    @property
+    def due(self) -> bool:
+        """Whether to start an expedition now."""
+        return self._enabled and self.heat >= 1.0 and self.active is None and self.spent <= SHARE * self._told
+
+    def kind(self, rng: random.Random) -> str:
+        """Which kind to send next: those that paid are likelier."""
+        shares = self._bandit.shares()
+        return rng.choices(list(shares), list(shares.values()))[0]
+
+    def start(self, kind: str, origin: str) -> Expedition:
+        """An expedition sets out."""
+        self.expeditions.append(Expedition(len(self.expeditions), kind, origin))
+        return self.expeditions[-1]
+
+    def told(self, population: Population, variant: str, expedition: int | None, gain: bool) -> Expedition | None:
+        """One evaluation was told.
+
+        Args:
+            population: as it is after the evaluation.
+            variant: what was evaluated.
+            expedition: id of the expedition it belonged to, if any.
+            gain: whether it was a significant gain for the whole search.
+
+        Returns:
+            The expedition it belonged to, if that has just been extended or settled.
+        """
+        self._told += 1
+        self._since += 1
+        if gain:
+            self._droughts.append(self._since)
+            self._since = 0
+        if expedition is None or self.expeditions[expedition].outcome is not None:
+            return None
+        before = self.expeditions[expedition]
+        after = self._advance(before, population, variant, gain)
+        self.expeditions[expedition] = after
+        return after if after.outcome or after.allowance != before.allowance else None
+
+    def _advance(self, trip: Expedition, population: Population, variant: str, gain: bool) -> Expedition:
+        loss = population.estimate(variant).mean
+        climbed = loss < trip.best_loss - (population.noise or 0.0)
+        trip = replace(trip, spent=trip.spent + 1)
+        if loss < trip.best_loss:
+            trip = replace(trip, best=variant, best_loss=loss)
+        if gain:
+            return self._settle(trip, "champion")
+        if trip.spent < trip.allowance:
+            return trip
+        if climbed and trip.spent > 1 and trip.allowance < MAX_ALLOWANCE:
+            return replace(trip, allowance=min(trip.allowance + EXTENSION, MAX_ALLOWANCE))
+        found = trip.best is not None and trip.best in population.pool[: len(population.pool) // 4 + 1]
+        return self._settle(trip, "niche" if found else "empty")
+
+    def _settle(self, trip: Expedition, outcome: str) -> Expedition:
+        self._bandit.told(trip.kind, {"champion": 1.0, "niche": 0.3, "empty": 0.0}[outcome])
+        self._since = 0  # the next expedition waits until patience has run out again
+        return replace(trip, outcome=outcome)

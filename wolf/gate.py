@@ -1,0 +1,72 @@
+"""The noise gate: what counts as better.
+
+The *incumbent* is where the search stands; it may move on a hunch. The *champion* is a claim: it changes only when the
+difference is far beyond the noise. A contender whose lead could be luck is read again on another seed first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from population.evaluation import Estimate
+from population.pool import Population
+
+CROWNING_Z = 3.1  # one-sided p = 0.001: of 1,000 changes without effect one may be crowned
+READINGS = 3  # a contender is read this often before it is left alone
+INTERVAL_Z = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Crowning:
+    """A new champion. `gain` is its lead in loss units (positive is better) with its 95 % interval."""
+
+    variant: str
+    previous: str
+    estimate: Estimate
+    gain: float
+    low: float
+    high: float
+
+
+def lead(challenger: Estimate, holder: Estimate) -> tuple[float, float]:
+    """How far the challenger's mean lies below the holder's, and the standard error of that difference."""
+    return holder.mean - challenger.mean, math.hypot(challenger.sigma, holder.sigma)
+
+
+class NoiseGate:
+    """Holds the champion."""
+
+    def __init__(self, enabled: bool = True) -> None:
+        """`enabled=False` is the ablation: the best mean reading is champion at once and nothing is repeated."""
+        self._enabled = enabled
+        self.champion: str | None = None
+
+    def told(self, population: Population, variant: str) -> Crowning | None:
+        """Judge the claim of the variant that was just read, or of the incumbent."""
+        for claimant in dict.fromkeys((variant, population.incumbent)):
+            if claimant is None or not population.estimate(claimant).n:
+                continue
+            if self.champion is None:
+                self.champion = claimant
+                return None
+            if claimant != self.champion and self._deserves(population, claimant):
+                return self._crown(population, claimant)
+        return None
+
+    def contender(self, population: Population) -> str | None:
+        """Whom to read again: the incumbent, while its lead could be luck and it has been read less than READINGS times."""
+        incumbent = population.incumbent
+        if not self._enabled or incumbent is None or not population.noise or incumbent == self.champion:
+            return None
+        return incumbent if population.estimate(incumbent).n < READINGS else None
+
+    def _deserves(self, population: Population, claimant: str) -> bool:
+        gain, error = lead(population.estimate(claimant), population.estimate(self.champion or ""))
+        return gain > (CROWNING_Z * error if self._enabled else 0.0)
+
+    def _crown(self, population: Population, claimant: str) -> Crowning:
+        previous, estimate = self.champion or "", population.estimate(claimant)
+        gain, error = lead(estimate, population.estimate(previous))
+        self.champion = claimant
+        return Crowning(claimant, previous, estimate, gain, gain - INTERVAL_Z * error, gain + INTERVAL_Z * error)

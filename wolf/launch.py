@@ -1,0 +1,173 @@
+"""From a configuration to a running search: the one place that knows all the parts."""
+
+from __future__ import annotations
+
+import platform
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from population.evaluation import Evaluation
+from population.knobs import Space
+from population.pool import Population
+from population.variant import Variant
+from wolf.asks import Ask, Strategy
+from wolf.budget import Budget
+from wolf.config import Config
+from wolf.errors import LedgerError, UsageError
+from wolf.events import Observer
+from wolf.hunt import Options, Wolf
+from wolf.ledger import Ledger
+from wolf.operators import available
+from wolf.screen import Screen
+from wolf.search import Search, Stop
+from wolf.strategies import BASELINES
+from wolf.target import Target
+from wolf.workers import LocalWorkers
+
+if TYPE_CHECKING:
+    from wolf.bodies import Body
+
+FEW_KNOBS = 4  # with fewer, `statements: auto` lets perturbations touch the code itself
+
+
+def create(config: Config) -> Ledger:
+    """A new run directory with its ledger."""
+    from wolf import version
+
+    target = Target.of(config.target)
+    seed = target.seed()
+    header = {
+        "format": 1,
+        "version": version(),
+        "python": platform.python_version(),
+        "name": config.name,
+        "config": config.to_dict(),
+        "strategy": config.search.strategy,
+        "seed": config.search.seed,
+        "slots": config.workers.slots,
+        "judge": config.to_dict()["judge"]["kind"],
+        "metric": config.judge.name,
+        "goal": config.judge.goal.value,
+        "target": target.tree_hash(),
+        "seed_variant": seed.id,
+        "noise": None,
+    }
+    ledger = Ledger.create(_fresh_directory(Path(config.runs), config.name), header)
+    ledger.append([], [seed])
+    return ledger
+
+
+def open_run(run_dir: Path) -> tuple[Ledger, Config]:
+    """A run to go on with, and the configuration it was started with.
+
+    Raises:
+        LedgerError: if it cannot be opened, or if another process is running it.
+        UsageError: if it is finished, or its frozen files have changed since.
+    """
+    ledger = Ledger.open(run_dir, write=True)
+    try:
+        header = next(ledger.events()).body
+        if any(event.kind == "finished" for event in ledger.events()):
+            raise UsageError(f"{run_dir} is finished; look at it with `wolf report {run_dir}`, or start another run")
+        config = Config.from_dict(header["config"])
+        if Target.of(config.target).tree_hash() != header["target"]:
+            raise UsageError(
+                f"the frozen files of {config.target.root} have changed since {run_dir} was started, so old and new "
+                "scores cannot be compared: put them back, or start another run"
+            )
+        return ledger, config
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def drive(ledger: Ledger, config: Config, observers: Sequence[Observer], say: Callable[[str], None]) -> Body | None:
+    """Run the search of an open ledger to its end, or to where a person stops it.
+
+    The first SIGINT or SIGTERM lets running evaluations finish, the second ends them.
+
+    Returns:
+        The body of `finished`; None if it was stopped and can be resumed.
+    """
+    root = Target.of(config.target).root
+    config.judge.prepare(root, say)
+    seed_variant = ledger.variant(next(ledger.events()).body["seed_variant"])
+    with LocalWorkers(config.workers.slots, config.workers.threads) as workers:
+
+        def submit(ask: Ask) -> Future[Evaluation]:
+            return workers.submit(config.judge, ask.variant, root, ask.seed)
+
+        search = Search(
+            strategy(config, seed_variant, ledger.variant),
+            submit,
+            ledger,
+            Budget(config.budget.evaluations, config.budget.hours and config.budget.hours * 3600),
+            goal=config.judge.goal,
+            judge=config.judge.name,
+            seed=config.search.seed,
+            seed_variant=seed_variant,
+            slots=config.workers.slots,
+            mode=config.search.mode,
+            confirmations=config.confirm.seeds,
+            observers=observers,
+        )
+        with _signals(search, say):
+            try:
+                return search.run()
+            finally:
+                if search.stop is Stop.NOW:
+                    workers.close(kill=True)
+
+
+def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Variant]) -> Strategy:
+    """The strategy that a configuration asks for, with nothing told yet."""
+    overrides: dict[str, Any] = dict(config.target.knobs)
+    space = Space.of(seed_variant.files, overrides)
+    population = Population(space, config.judge.goal, recall)
+    search = config.search
+    statements = search.statements == "on" or (search.statements == "auto" and len(space.names) < FEW_KNOBS)
+    names = available(bool(space.names), search.recombine, statements)
+    if search.strategy != "wolf":
+        return BASELINES[search.strategy](population, seed_variant, search.seed, names, config.budget.evaluations)
+    options = Options(search.survey, search.departures, search.novelty, search.noise_gate, search.escape)
+    screen = Screen(search.surrogate)
+    return Wolf(population, seed_variant, search.seed, names, config.budget.evaluations, options, screen)
+
+
+def _fresh_directory(runs: Path, name: str) -> Path:
+    stamp = datetime.now().strftime("%m%d-%H%M%S")
+    candidates = (runs / f"{name}-{stamp}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
+    for path in candidates:
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise LedgerError(f"cannot make {path}: {error.strerror}; set runs: to a folder you can write to") from error
+    raise LedgerError(f"{runs} is full of runs called {name}-{stamp}")
+
+
+@contextmanager
+def _signals(search: Search, say: Callable[[str], None]) -> Iterator[None]:
+    """While inside, signals stop the search instead of this process."""
+
+    def stop(number: int, frame: object) -> None:
+        search.stop = Stop.DRAIN if search.stop is Stop.NO else Stop.NOW
+        say(
+            "stopping: waiting for what is running; once more to end it now"
+            if search.stop is Stop.DRAIN
+            else "stopping now"
+        )
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,51 @@
+"""`wolf run` and `wolf resume`."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import click
+
+
+@click.command()
+@click.argument("config")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@click.pass_context
+def run(ctx: click.Context, config: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Search by CONFIG (a YAML file, or the name of a preset) until its budget is spent.
+
+    KEY=VALUE arguments go on top of the file: `budget.evaluations=20 search.strategy=greedy`.
+    """
+    from wolf import launch
+    from wolf.config import load
+    from wolf.display import choose
+
+    settings = load(config, overrides)
+    ledger = launch.create(settings)
+    with ledger, choose("json" if as_json else "auto", path=ledger.run_dir) as show:
+        for event in ledger.events():
+            show(event)
+        finished = launch.drive(ledger, settings, [show], show.say)
+    ctx.exit(0 if finished else 130)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@click.pass_context
+def resume(ctx: click.Context, run: str | None, as_json: bool) -> None:
+    """Go on with RUN (a run directory; the latest in ./runs if it is left out) where it was stopped or killed."""
+    from wolf import launch
+    from wolf.display import choose
+    from wolf.records import Run, find_run
+
+    ledger, settings = launch.open_run(find_run(run))
+    with ledger:
+        so_far = Run.of(ledger.events(), path=ledger.run_dir, locked=True)
+        with choose("json" if as_json else "auto", path=ledger.run_dir, so_far=so_far) as show:
+            finished = launch.drive(ledger, settings, [show], show.say)
+    ctx.exit(0 if finished else 130)

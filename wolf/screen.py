@@ -1,0 +1,164 @@
+"""Screening: of many cheap drafts, which one deserves an evaluation?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from population.distance import Floats
+from population.knobs import Space
+from population.pool import Population
+from population.surrogate import Array, Hyper, Surrogate, expected_improvement
+from wolf.operators import Draft
+
+POOL = 150  # drafts per ask
+CLIMBERS = 5  # the best drafts climb the model ...
+STEPS = 4  # ... so many steps ...
+NEIGHBOURS = 24  # ... each the best of so many single-knob moves
+LEAST_SCORED = 6  # variants with a score before there is a model
+REFIT = 8  # new evaluations before the weights are learned again, at first; later an eighth of all
+WORTH = 0.05  # the model may cost this share of an evaluation's time
+SECONDS_PER_ASK = (0.10, 1.2e-5)  # measured cost: a + b * n^2 for n modelled variants (make bench-engine)
+
+Mode = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen draft and what the model expects of it: (mean, sigma) of its loss."""
+
+    draft: Draft
+    predicted: tuple[float, float]
+
+
+class Screen:
+    """Owns the surrogate's upkeep: when to learn, when to step aside."""
+
+    def __init__(self, mode: Mode = "auto", climb: bool = True) -> None:
+        """`auto` steps aside while the model's own time would exceed WORTH of an evaluation's."""
+        self.pool = POOL
+        self._mode = mode
+        self._climb = climb
+        self._hyper: Hyper | None = None
+        self._hyper_size = 0
+        self._seconds = 0.0
+        self._told = 0
+        self.learned: tuple[float, ...] | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether there is to be a model."""
+        if self._mode != "auto":
+            return self._mode == "on"
+        base, growth = SECONDS_PER_ASK
+        cost = base + growth * min(self._told, 300) ** 2
+        return self._told > 0 and cost <= WORTH * self._seconds / self._told
+
+    def told(self, seconds: float) -> None:
+        """An evaluation took so long."""
+        self._told += 1
+        self._seconds += seconds
+
+    def adopt(self, model: tuple[float, ...] | None) -> None:
+        """Take over hyperparameters that came with an ask (size, signal, noise, weights...)."""
+        self.learned = None
+        if model:
+            self._hyper_size = int(model[0])
+            self._hyper = Hyper(np.array(model[3:]), model[1], model[2])
+
+    def model(self, population: Population) -> Surrogate | None:
+        """The surrogate for the next ask, or None if it is not worth it or knows too little.
+
+        When it has learned new weights they are in `learned`, to be recorded with the ask.
+        """
+        self.learned = None
+        data = population.observations()
+        if not self.on or np.isfinite(data.losses).sum() < LEAST_SCORED or np.nanstd(data.losses) == 0:
+            return None
+        due = self._hyper is None or len(population) >= self._hyper_size + max(REFIT, self._hyper_size // 8)
+        model = Surrogate(population.metric, data, population.noise, None if due else self._hyper)
+        if due:
+            hyper = model.hyper
+            self.learned = (float(len(population)), hyper.signal, hyper.noise, *map(float, hyper.weights))
+        waiting = population.pending()
+        return model.believing(*waiting) if len(waiting[0]) else model
+
+    def choose(
+        self,
+        population: Population,
+        model: Surrogate,
+        drafts: Sequence[Draft],
+        rng: random.Random,
+        best: float | None = None,
+    ) -> Choice | None:
+        """The draft with the largest expected improvement, after a short climb; None if all are known already.
+
+        Args:
+            population: to tell what is known.
+            model: the surrogate.
+            drafts: the candidates.
+            rng: for the climb.
+            best: the loss to improve on; None takes the lowest posterior mean among the observed.
+        """
+        if not drafts:
+            return None
+        features = [population.features(draft.genome) for draft in drafts]
+        units = np.array([f.units for f in features])
+        signatures = np.array([f.signature for f in features])
+        target = model.best() if best is None else best
+        gain = expected_improvement(*model.predict(units, signatures), target)
+        order = [int(i) for i in np.argsort(-gain, kind="stable")]
+        candidates = [(gain[i], drafts[i]) for i in order[:40]]
+        if self._climb:
+            for i in order[:CLIMBERS]:
+                climbed = climb(population.space, model, units[i], signatures[i], gain[i], target, rng)
+                if climbed is not None:
+                    candidates.append((climbed[1], _moved(drafts[i], population.space, units[i], climbed[0])))
+        candidates.sort(key=lambda pair: -pair[0])
+        for _, draft in candidates:
+            if draft.variant.id not in population:
+                mean, sigma = model.predict(*_row(population, draft))
+                return Choice(draft, (float(mean[0]), float(sigma[0])))
+        return None
+
+
+def climb(
+    space: Space, model: Surrogate, start: Floats, signature: Floats, gain: float, target: float, rng: random.Random
+) -> tuple[Floats, float] | None:
+    """Knob-wise ascent of expected improvement from `start`; None if no step improves on it."""
+    present = [k for k in range(len(space.names)) if not np.isnan(start[k])]
+    if not present:
+        return None
+    here, value, moved = start, gain, False
+    for _ in range(STEPS):
+        steps = np.tile(here, (NEIGHBOURS, 1))
+        for row in steps:
+            k = rng.choice(present)
+            knob = space[space.names[k]]
+            if space.categorical[k]:
+                row[k] = knob.unit(knob.at(rng.random()))
+            else:
+                row[k] = knob.unit(knob.at(min(1.0, max(0.0, float(row[k]) + rng.gauss(0.0, 0.2)))))
+        gains: Array = expected_improvement(*model.predict(steps, np.tile(signature, (NEIGHBOURS, 1))), target)
+        best = int(np.argmax(gains))
+        if gains[best] <= value:
+            continue
+        here, value, moved = steps[best], float(gains[best]), True
+    return (here, value) if moved else None
+
+
+def _moved(draft: Draft, space: Space, before: Floats, after: Floats) -> Draft:
+    """The draft with the knobs that differ between two unit rows set to the second."""
+    values = {
+        name: space[name].at(float(after[k])) for k, name in enumerate(space.names) if after[k] != before[k] and not np.isnan(after[k])
+    }
+    return Draft(draft.genome.replace(values), draft.parents, draft.origin, draft.base)
+
+
+def _row(population: Population, draft: Draft) -> tuple[Floats, Floats]:
+    features = population.features(draft.genome)
+    return features.units[None], features.signature[None]
