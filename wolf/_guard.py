@@ -27,7 +27,6 @@ def check_sisters() -> None:
         if found[:1] != [house / name] or not (house / name / file).is_file():
             where = f"the one in {found[0]}" if found else "none"
             raise SetupError(
-                f"Auto Wolf's package {name!r} should lie in {house}, but Python finds {where}: another package of "
-                "that name is in the way; install into an environment of its own (`uv tool install auto-wolf`, or pip in a "
-                "fresh venv)"
+                f"Auto Wolf's package {name!r} should lie in {house}, but Python finds {where}; another package of "
+                "that name is in the way: install into an environment of its own (`uv tool install auto-wolf`)"
             )

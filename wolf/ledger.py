@@ -206,8 +206,8 @@ class Ledger:
                 "note": variant.note}  # fmt: skip
 
     def _text(self, digest: str, seq: int) -> str:
-        row = self._db.execute("SELECT body FROM text WHERE hash = ?", (digest,)).fetchone()
-        with suppress(zlib.error, TypeError):
+        with suppress(sqlite3.DatabaseError, zlib.error, TypeError):
+            row = self._db.execute("SELECT body FROM text WHERE hash = ?", (digest,)).fetchone()
             data = zlib.decompress(row[0])
             if hashlib.sha256(data).hexdigest() == digest:
                 return data.decode("utf-8", "surrogatepass")

@@ -1,0 +1,308 @@
+"""The ledger keeps its promises: whole appends, one writer, noticed damage, nothing acknowledged ever lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from population.variant import Variant
+from wolf.errors import LedgerBusy, LedgerDamaged, LedgerError
+from wolf.events import Event
+from wolf.ledger import Ledger, recover
+
+REPOSITORY = Path(__file__).parents[2]
+HEADER = {"name": "test", "format": 1}
+
+WRITER = """
+import sys, random
+from pathlib import Path
+from population.variant import Variant
+from wolf.ledger import Ledger
+
+run, rng = Path(sys.argv[1]), random.Random(int(sys.argv[2]))
+ledger = Ledger.open(run, write=True)
+have = sum(1 for event in ledger.events() if event.kind == "asked")
+while True:
+    variant = Variant({"a.py": f"X = {have}\\n" * rng.randrange(1, 400)}, note=str(have))
+    ledger.append([("asked", {"ordinal": have, "variant": variant.id, "pad": "x" * rng.randrange(5000)})], [variant])
+    print(have, flush=True)
+    have += 1
+"""
+
+
+def variant(n: int) -> Variant:
+    return Variant({"a.py": f"X = {n}\n" * 20, "b.txt": "same\n"}, ("p" * 12,), "perturb:nudge", f"X -> {n}")
+
+
+def filled(run: Path, steps: int = 30) -> list[Event]:
+    """A run with `steps` variants; its events."""
+    with Ledger.create(run, HEADER) as ledger:
+        for n in range(steps):
+            ledger.append([("asked", {"ordinal": n, "variant": variant(n).id})], [variant(n)])
+            ledger.append([("told", {"ordinal": n, "feedback": f"step {n} " * 10, "score": n / 7})])
+        return list(ledger.events())
+
+
+def everything(run: Path) -> tuple[list[Event], list[Variant]]:
+    """All that a reader can see; raises `LedgerError` as soon as something is wrong."""
+    with Ledger.open(run) as ledger:
+        events = list(ledger.events())
+        return events, [ledger.variant(event.body["id"]) for event in events if event.kind == "variant"]
+
+
+texts = st.text(max_size=30)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+anything = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates too
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(texts, st.dictionaries(texts, values, max_size=4)), max_size=4),
+    st.lists(st.dictionaries(anything, anything, max_size=3), max_size=3),
+)
+def test_what_goes_in_comes_out(tmp_path_factory, records, trees) -> None:
+    run = tmp_path_factory.mktemp("run") / "r"
+    variants = [Variant(files, ("a", "b"), "llm:edit", "why") for files in trees]
+    with Ledger.create(run, HEADER) as ledger:
+        written = ledger.append(records, variants)
+        live = list(ledger.events())
+    events, read = everything(run)
+    assert events == live and events[1:] == written
+    assert [(event.kind, event.body) for event in events if event.seq > 1 + len(read)] == records
+    assert {made.id: made for made in read} == {made.id: made for made in variants}
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def test_a_variant_is_stored_once(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "r", HEADER) as ledger:
+        assert [event.kind for event in ledger.append([], [variant(1), variant(1)])] == ["variant"]
+        assert ledger.append([("asked", {})], [variant(1)])[0].kind == "asked"
+        shared = sqlite3.connect(tmp_path / "r" / "ledger.db").execute("SELECT count(*) FROM text").fetchone()[0]
+        ledger.append([], [variant(2)])
+    db = sqlite3.connect(tmp_path / "r" / "ledger.db")
+    assert db.execute("SELECT count(*) FROM text").fetchone()[0] == shared + 1  # b.txt is the same
+    db.close()
+
+
+def test_a_reader_follows_a_run_under_way(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "r", HEADER) as writer, Ledger.open(tmp_path / "r") as reader:
+        writer.append([("told", {"n": 1})], [variant(1)])
+        assert [event.kind for event in reader.events(after=1)] == ["variant", "told"]
+        assert reader.variant(variant(1).id) == variant(1)
+        with pytest.raises(LedgerError, match="reading only"):
+            reader.append([("told", {})])
+
+
+def test_what_is_not_json_changes_nothing(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "r", HEADER) as ledger:
+        for body in ({"x": float("inf")}, {"x": float("nan")}, {"x": object()}):
+            with pytest.raises((ValueError, TypeError)):
+                ledger.append([("told", {"fine": 1}), ("told", body)], [variant(1)])
+        ledger.append([("told", {"n": 1})], [variant(1)])
+    assert [event.kind for event in everything(tmp_path / "r")[0]] == ["run", "variant", "told"]
+
+
+def test_a_second_writer_is_turned_away_at_once(tmp_path: Path) -> None:
+    run = tmp_path / "r"
+    with Ledger.create(run, HEADER):
+        code = f"from pathlib import Path; from wolf.ledger import Ledger; Ledger.open(Path({str(run)!r}), write=True)"
+        second = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+        assert f"LedgerBusy: another process (pid {os.getpid()}) is running {run}; wait" in second.stderr
+        with pytest.raises(LedgerBusy) as busy:
+            recover(run)
+        assert busy.value.exit_code == 75
+    Ledger.open(run, write=True).close()
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: None, "there is no run in"),
+        (lambda path: path.write_bytes(b""), "is not a ledger of Auto Wolf"),
+        (lambda path: path.write_text("name: value\n" * 400), "is not a ledger of Auto Wolf"),
+        (lambda path: sqlite3.connect(path).executescript("CREATE TABLE event (a)").close(), "is not a ledger"),
+        (lambda path: filled(path.parent, 1) and pragma(path, "user_version = 9"), "newer Auto Wolf (ledger format 9"),
+    ],
+)
+def test_what_is_no_ledger_of_ours(tmp_path: Path, make, sentence: str) -> None:
+    make(tmp_path / "ledger.db")
+    for write in (False, True):
+        with pytest.raises(LedgerError) as error:
+            Ledger.open(tmp_path, write=write)
+        assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def pragma(path: Path, words: str) -> None:
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA {words}")
+    db.close()
+
+
+def test_create_does_not_write_over_a_run(tmp_path: Path) -> None:
+    before = filled(tmp_path / "r", 2)
+    with pytest.raises(LedgerError, match="exists already"):
+        Ledger.create(tmp_path / "r", HEADER)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerError, match="cannot make the run directory"):
+        Ledger.create(tmp_path / "file" / "r", HEADER)
+    assert everything(tmp_path / "r")[0] == before
+
+
+def test_changed_events_are_noticed_and_all_before_them_are_recovered(tmp_path: Path) -> None:
+    """Edits that SQLite itself cannot notice: one column of one row, a row gone, two rows exchanged."""
+    run, rng = tmp_path / "r", random.Random(1)
+    events = filled(run)
+    for trial in range(60):
+        copy = tmp_path / f"c{trial}"
+        shutil.copytree(run, copy)
+        seq = rng.randrange(1, len(events) + 1)
+        db = sqlite3.connect(copy / "ledger.db")
+        change = rng.choice(["time = time + 1", "kind = 'x'", "body = body || ' '", "hash = zeroblob(32)", "", "swap"])
+        if change == "swap" and seq < len(events):
+            db.execute("UPDATE event SET seq = -1 WHERE seq = ?", (seq,))
+            db.execute("UPDATE event SET seq = ? WHERE seq = ?", (seq, seq + 1))
+            db.execute("UPDATE event SET seq = ? WHERE seq = -1", (seq + 1,))
+        elif change and change != "swap":
+            db.execute(f"UPDATE event SET {change} WHERE seq = ?", (seq,))
+        else:
+            db.execute("DELETE FROM event WHERE seq = ?", (seq,))
+        db.commit()
+        db.close()
+        with pytest.raises(LedgerDamaged):
+            everything(copy)
+        if seq == 1:
+            with pytest.raises(LedgerError, match="nothing can be recovered"):
+                recover(copy)
+            continue
+        kept, backup = recover(copy)
+        assert kept == seq - 1 and backup.is_file()
+        assert everything(copy)[0] == events[: seq - 1]
+        with Ledger.open(copy, write=True) as ledger:
+            assert ledger.append([("resumed", {})])[0].seq == seq
+
+
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:
+    """240 damaged copies: each is refused, or shows exactly what was written (the bit was in unused space)."""
+    run, rng = tmp_path / "r", random.Random(2)
+    filled(run)
+    events, variants = everything(run)
+    whole = (run / "ledger.db").read_bytes()
+    copy = tmp_path / "c"
+    noticed = 0
+    for _ in range(240):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(run, copy)
+        damaged = bytearray(whole)
+        for _ in range(rng.choice([1, 1, 1, 30])):
+            damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        if rng.random() < 0.1:
+            del damaged[rng.randrange(len(whole)) :]
+        (copy / "ledger.db").write_bytes(damaged)
+        try:
+            assert everything(copy) == (events, variants)
+        except LedgerError as error:
+            assert "\n" not in str(error)
+            noticed += 1
+            try:
+                kept, _ = recover(copy)
+            except LedgerError as hopeless:
+                assert "nothing can be recovered" in str(hopeless) or "is not a ledger" in str(hopeless)
+                continue
+            rescued, files = everything(copy)
+            assert rescued == events[:kept] and files == variants[: len(files)]
+    assert noticed >= 120
+
+
+def test_damaged_files_of_a_variant_cost_that_variant_and_what_follows(tmp_path: Path) -> None:
+    events = filled(tmp_path / "r", 5)
+    lost = next(event for event in events if event.kind == "variant" and event.body["note"] == "X -> 3")
+    db = sqlite3.connect(tmp_path / "r" / "ledger.db")
+    db.execute("UPDATE text SET body = zeroblob(50) WHERE hash = ?", (lost.body["files"]["a.py"],))
+    db.commit()
+    db.close()
+    with Ledger.open(tmp_path / "r") as ledger, pytest.raises(LedgerDamaged, match=f"damaged at event {lost.seq}:"):
+        ledger.variant(lost.body["id"])
+    assert recover(tmp_path / "r")[0] == lost.seq - 1
+
+
+def test_a_lost_tail_is_noticed(tmp_path: Path) -> None:
+    """A copy that forgot `ledger.db-wal` is sound as far as it goes; the lock file remembers that there was more."""
+    run = tmp_path / "r"
+    ledger = Ledger.create(run, HEADER)
+    ledger.append([("told", {"n": n}) for n in range(5)])
+    shutil.copytree(run, tmp_path / "c")
+    ledger.close()
+    (tmp_path / "c" / "ledger.db-wal").write_bytes(b"")
+    with pytest.raises(LedgerError):
+        Ledger.open(tmp_path / "c")
+
+
+def test_a_full_disk_tears_nothing(tmp_path: Path) -> None:
+    """File size limit of 200 kB, as the kernel enforces it on a writer of its own; afterwards there is space again."""
+    run = tmp_path / "r"
+    Ledger.create(run, HEADER).close()
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(run), "1"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)),
+    )
+    out, err = writer.communicate(timeout=60)
+    assert "LedgerError: cannot use" in err and "nothing that was written is lost" in err
+    asked = [event for event in everything(run)[0] if event.kind == "asked"]
+    assert len(asked) == len(out.split()) > 5
+    with Ledger.open(run, write=True) as ledger:
+        ledger.append([("resumed", {})])
+
+
+def test_sqlite_full_is_a_sentence_and_the_ledger_goes_on(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "r", HEADER) as ledger:
+        pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
+        ledger._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(LedgerError, match="the disk is full; nothing that was written is lost"):
+            ledger.append([("told", {"n": 1}), ("told", {"pad": "x" * 50_000})])
+        ledger._db.execute("PRAGMA max_page_count = 100000")
+        assert ledger.append([("told", {"n": 2})])[0].seq == 2
+    assert [event.body for event in everything(tmp_path / "r")[0]] == [HEADER, {"n": 2}]
+
+
+def test_kill_nine_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """25 kills of one run's writers at random instants: every one leaves a ledger with all acknowledged appends."""
+    run, rng = tmp_path / "r", random.Random(3)
+    Ledger.create(run, HEADER).close()
+    acknowledged = -1
+    for kill in range(25):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(run), str(kill)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            acknowledged = int(writer.stdout.readline())  # it is writing now
+            time.sleep(rng.uniform(0, 0.05))
+            writer.send_signal(signal.SIGKILL)
+            for line in writer.stdout:
+                if line.endswith("\n"):
+                    acknowledged = int(line)
+        events, variants = everything(run)
+        asked = [event for event in events if event.kind == "asked"]
+        assert [event.body["ordinal"] for event in asked] == list(range(len(asked)))
+        assert len(variants) == len(asked) >= acknowledged + 1
+        assert len(asked) <= acknowledged + 2  # at most the one whose acknowledgement was on its way
+    assert acknowledged > 100
