@@ -1,0 +1,302 @@
+"""A judge that trains a model and measures its bits per byte on text that the training never saw.
+
+The candidate's `train.py` (see train_target/README.md) is run twice: once to train, with the training text and without
+the rest, and once in a fresh process to predict. The harness owns the clock, the seed, the data and the arithmetic
+(see judges/scorer.py); of what the candidate says, it believes only logits.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from judges import process
+from judges.base import Context, JudgeConfig, JudgeError, LocalPath
+from judges.process import Finished, Limits, environment
+from judges.scorer import Reading
+from judges.workspace import lay_out
+from population.evaluation import Evaluation, Goal, Status
+from population.variant import Variant
+
+HOUSE = Path(__file__).resolve().parent.parent
+TARGET = HOUSE / "train_target"
+FEEDBACK_CHARACTERS = 2000
+MOST_CLAIMS = 20  # numbers of the candidate's own that are shown
+MOST_BYTES = 4_000_000_000  # that training may leave behind
+
+
+class Section(BaseModel):
+    """Base of the sections below: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stdlib(Section):
+    """The source of Python's own standard library: on every machine, nothing to download."""
+
+    kind: Literal["stdlib"] = "stdlib"
+    vocab: int = Field(default=1024, ge=256, le=4096, description="tokens of the BPE that is learned on it")
+
+
+class Files(Section):
+    """Any UTF-8 text."""
+
+    kind: Literal["files"]
+    globs: tuple[LocalPath, ...] = Field(min_length=1, description="which files; `**` is any folder")
+    vocab: int = Field(default=1024, ge=256, le=4096, description="tokens of the BPE that is learned on it")
+
+
+class Climbmix(Section):
+    """autoresearch's data: parquet shards, downloaded once; needs the extra `climbmix`."""
+
+    kind: Literal["climbmix"]
+    url: str = "https://huggingface.co/datasets/karpathy/climbmix-400b-shuffle/resolve/main"
+    shards: int = Field(default=10, ge=1, le=6542, description="training shards, of about 100 MB each")
+    vocab: int = Field(default=8192, ge=512, le=65536, description="tokens of the BPE that is learned on it")
+
+
+Corpus = Annotated[Stdlib | Files | Climbmix, Field(discriminator="kind")]
+
+
+class Budget(Section):
+    """What one training run may use: exactly one of these, counted from the call of `train`."""
+
+    seconds: float | None = Field(default=None, gt=0, description="wall-clock seconds: for a GPU")
+    cpu_seconds: float | None = Field(
+        default=None, gt=0, description="CPU seconds: does not care how busy the machine is"
+    )
+    tokens: int | None = Field(default=None, gt=0, description="tokens drawn from the loader: the same every time")
+
+    @model_validator(mode="after")
+    def _one(self) -> Budget:
+        if len(self.given) != 1:
+            raise ValueError("the budget of a training run is one of seconds, cpu_seconds and tokens")
+        return self
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The unit and the amount."""
+        return self.model_dump(exclude_none=True)
+
+    @property
+    def clock(self) -> float:
+        """The least wall-clock seconds that using it takes; 0 for tokens."""
+        return self.seconds or self.cpu_seconds or 0.0
+
+    @property
+    def grace(self) -> float:
+        """Seconds beyond the budget, for the last step and for saving; on the clock of the budget."""
+        return 0.5 + 0.1 * self.clock
+
+
+class TrainingJudge(JudgeConfig):
+    """Trains the variant's `train.py` on a fixed budget and scores it in bits per byte; lower is better.
+
+    Attributes:
+        corpus: what text; its validation part is what counts, its holdout part is for the end.
+        budget: what one training run may use.
+        device: `cpu` hides GPUs; `cuda` gives each worker slot one.
+        context: tokens that the model sees at once when it is scored; it is told so.
+        tokens: tokens to score on.
+        patience: wall-clock seconds, beyond the budget, that training may take before it is killed (for start-up and
+            a busy machine), and that predicting may take.
+        cache: where prepared corpora are kept; None: `$XDG_CACHE_HOME/auto-wolf` or `~/.cache/auto-wolf`.
+    """
+
+    kind: Literal["training"] = "training"
+    corpus: Corpus = Stdlib()
+    budget: Budget = Budget(cpu_seconds=3.0)
+    device: Literal["cpu", "cuda"] = "cpu"
+    context: int = Field(default=256, ge=8, le=65536)
+    tokens: int = Field(default=40_000, ge=1)
+    patience: float = Field(default=60.0, gt=0)
+    cache: LocalPath | None = None
+    _ready: Path | None = PrivateAttr(default=None)
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        return "val_bpb"
+
+    @property
+    def goal(self) -> Goal:
+        """Fewer bits are better."""
+        return Goal.MINIMIZE
+
+    @property
+    def seconds_each(self) -> float | None:
+        """What one evaluation takes at most."""
+        return self.budget.clock + 2 * self.patience
+
+    def check(self, root: Path) -> None:
+        """See whether torch and the target's `train.py` are there.
+
+        Raises:
+            JudgeError: if one is not.
+        """
+        if not (root / "train.py").is_file():
+            raise JudgeError(f"the target {root} has no train.py; see train_target/README.md for what it must define")
+        needed = {"torch": "pip install torch"}
+        if self.corpus.kind == "climbmix":
+            needed |= dict.fromkeys(("pyarrow", "tokenizers"), "pip install 'auto-wolf[climbmix]'")
+        for module, remedy in needed.items():
+            if importlib.util.find_spec(module) is None:
+                raise JudgeError(f"{module} is not installed: {remedy}")
+
+    def prepare(self, root: Path, say: Callable[[str], None]) -> None:
+        """Make the corpus, or find it in the cache.
+
+        Raises:
+            JudgeError: if it cannot be made.
+        """
+        self.check(root)
+        spec = self.corpus.model_dump_json()
+        cache = self.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "auto-wolf")
+        command = [sys.executable, str(TARGET / "prepare.py"), spec, str(cache)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stdout and running.stderr
+            said = "preparing the corpus failed"
+            for line in running.stderr:
+                say(said := line.rstrip())
+            folder = running.stdout.read().strip()
+        if running.returncode:
+            raise JudgeError(said)
+        self._ready = Path(folder)
+
+    def evaluate(self, variant: Variant, context: Context) -> Evaluation:
+        """Train, seal what training left, predict, score."""
+        started = time.monotonic()
+        if self._ready is None:
+            self.prepare(context.root, lambda _: None)
+        evaluation = self._evaluate(partial(Evaluation, variant.id, self.name, seed=context.seed), variant, context)
+        return replace(evaluation, seconds=time.monotonic() - started)
+
+    @property
+    def _corpus(self) -> Path:
+        assert self._ready is not None
+        return self._ready
+
+    @property
+    def _vocab(self) -> int:
+        return int(json.loads((self._corpus / "train" / "corpus.json").read_text())["vocab"])
+
+    def _evaluate(self, answer: Callable[..., Evaluation], variant: Variant, context: Context) -> Evaluation:
+        out = context.scratch / "out"
+        out.mkdir()
+        finished, metrics, wrong = self._train(variant, context, out)
+        if wrong is not None:
+            said = f"training {finished.reason}\n{_tail(finished.stdout)}\n{_tail(finished.stderr)}"
+            return answer(wrong, metrics=metrics, feedback=said.strip())
+        if flaw := unfit(out):
+            return answer(Status.INVALID, metrics=metrics, feedback=flaw)
+        reading = self._score(variant, context, out)
+        metrics |= {"eval_seconds": reading.seconds, "eval_tokens": float(reading.tokens)}
+        if reading.bpb is None:
+            return answer(Status(reading.status), metrics=metrics, feedback=f"load or predict: {reading.why}")
+        return answer(Status.OK, reading.bpb, metrics, _tail(finished.stdout.partition("\n")[2]))
+
+    def _train(
+        self, variant: Variant, context: Context, out: Path
+    ) -> tuple[Finished, dict[str, float], Status | None]:
+        """How training ended, its numbers, and the evaluation's status if that was not well."""
+        report = context.scratch / "report.json"
+        folder, env = self._place(variant, context, "train")
+        job = {
+            "code": str(folder),
+            "data": str(self._corpus / "train"),
+            "out": str(out),
+            "report": str(report),
+            "seed": context.seed,
+            "context": self.context,
+            "budget": self.budget.given,
+            "grace": self.budget.grace,
+            "threads": context.threads,
+            "launched": time.monotonic(),
+        }
+        command = [sys.executable, str(TARGET / "harness_train.py"), json.dumps(job)]
+        limits = Limits(self.budget.clock + self.budget.grace + self.patience)
+        finished = process.run(command, cwd=folder, env=env, limits=limits)
+        ready = finished.stdout.partition("\n")[0].split()  # printed before any code of the candidate ran
+        if len(ready) != 3 or ready[0] != "ready":
+            raise JudgeError(f"a training run could not start ({finished.reason}): {_tail(finished.stderr)}")
+        used = {"seconds": finished.seconds - float(ready[1]), "cpu_seconds": finished.cpu_seconds - float(ready[2])}
+        metrics = _claims(report) | {f"train_{unit}": n for unit, n in used.items()}
+        late = any(used[unit] > n + self.budget.grace for unit, n in self.budget.given.items() if unit in used)
+        if finished.timed_out or late:
+            return finished, metrics, Status.TIMEOUT
+        return finished, metrics, None if finished.ok else Status.CRASHED
+
+    def _score(self, variant: Variant, context: Context, out: Path) -> Reading:
+        """What the scorer says about what training left. The predictor gets a fresh copy of the code and a fresh home."""
+        folder, env = self._place(variant, context, "predict")
+        job = {"code": str(folder), "out": str(out), "vocab": self._vocab, "threads": context.threads}
+        request = {
+            "command": [sys.executable, str(TARGET / "harness_predict.py"), json.dumps(job)],
+            "cwd": str(folder),
+            "env": env,
+            "seconds": self.patience,
+            "corpus": str(self._corpus / "corpus.json"),
+            "tokens": str(self._corpus / ("holdout.bin" if context.holdout else "val.bin")),
+            "context": self.context,
+            "count": self.tokens,
+        }
+        ours = environment(context.scratch / "scorer", context.threads, {"PYTHONPATH": str(HOUSE)})
+        command = [sys.executable, "-sP", "-m", "judges.scorer"]  # imports nothing that a candidate could have written
+        finished = process.run(
+            command, cwd=HOUSE, env=ours, limits=Limits(2 * self.patience), stdin=json.dumps(request).encode()
+        )
+        if not finished.ok:
+            raise JudgeError(f"the scorer {finished.reason}: {_tail(finished.stderr)}")
+        return Reading(**json.loads(finished.stdout))
+
+    def _place(self, variant: Variant, context: Context, phase: str) -> tuple[Path, dict[str, str]]:
+        """A fresh copy of the target with the variant in it, and the environment to run it in."""
+        folder, home = context.scratch / phase / "code", context.scratch / phase / "home"
+        lay_out(variant.files, context.root, folder)
+        home.mkdir()
+        return folder, environment(home, context.threads, {"CUDA_VISIBLE_DEVICES": self._gpu(context.slot)})
+
+    def _gpu(self, slot: int) -> str:
+        """The GPU of a worker slot, as CUDA_VISIBLE_DEVICES names it; none on a CPU."""
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        gpus = visible.split(",") if visible else [str(slot)]
+        return gpus[slot % len(gpus)] if self.device == "cuda" else ""
+
+
+def unfit(out: Path) -> str:
+    """Why what training left must not be read, as a sentence; empty if it is fit to read."""
+    total = 0
+    for path in out.rglob("*"):
+        kind = path.lstat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            return f"training left {path.name}, which is neither a file nor a folder"
+        total += path.lstat().st_size
+    return f"training left {total / 1e9:.1f} GB, more than {MOST_BYTES / 1e9:.0f}" if total > MOST_BYTES else ""
+
+
+def _claims(report: Path) -> dict[str, float]:
+    """The candidate's own numbers: shown, not believed."""
+    try:
+        with report.open("rb") as file:
+            claims = json.loads(file.read(65536))
+        items = [(str(name)[:40], float(value)) for name, value in list(claims.items())[:MOST_CLAIMS]]
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {name: value for name, value in items if math.isfinite(value)}
+
+
+def _tail(text: str) -> str:
+    return text.strip()[-FEEDBACK_CHARACTERS:]
