@@ -122,8 +122,17 @@ class CommandJudge(JudgeConfig):
         """The metric's name."""
         return self.metric
 
+    @property
+    def seconds_each(self) -> float:
+        """Every gate and every repeat up to its limit."""
+        return self.seconds * (len(self.gates) + self.repeat)
+
     def prepare(self, root: Path, say: Callable[[str], None]) -> None:
-        """Check that the target and the programs are there.
+        """Nothing but `check`."""
+        self.check(root)
+
+    def check(self, root: Path) -> None:
+        """Whether the target and the programs are there.
 
         Raises:
             JudgeError: if one is not.
@@ -134,7 +143,7 @@ class CommandJudge(JudgeConfig):
         for command in (self.run, *self.gates):
             if not (root / command[0]).is_file() and shutil.which(command[0], path=path) is None:
                 raise JudgeError(
-                    f"the program {command[0]!r} of {shlex.join(command)!r} is not installed or not on PATH"
+                    f"the program {command[0]!r} is not on PATH; install it, or correct the judge's commands"
                 )
 
     def evaluate(self, variant: Variant, context: Context) -> Evaluation:

@@ -47,13 +47,22 @@ class FunctionJudge(JudgeConfig):
         """The metric's name."""
         return self.metric
 
+    @property
+    def seconds_each(self) -> float:
+        """The limit."""
+        return self.seconds
+
     def prepare(self, root: Path, say: Callable[[str], None]) -> None:
-        """Check that the target and the function's file are there.
+        """Nothing but `check`."""
+        self.check(root)
+
+    def check(self, root: Path) -> None:
+        """Whether the target and the function's file are there.
 
         Raises:
             JudgeError: if one is not.
         """
-        self._command().prepare(root, say)
+        self._command().check(root)
         place, _, _ = self.call.partition(":")
         if place.endswith(".py") and not (root / place).is_file():
             raise JudgeError(f"judge.call names {place}, which is not in the target {root}")

@@ -5,6 +5,8 @@ class TestMyJudge(JudgeConformance):
     def root(self, tmp_path): ...write a target below tmp_path...; return its folder
     def good(self): return Variant({"train.py": ...})
     def bad(self): return Variant({"train.py": "this does not even parse("})
+
+pytest collects the tests that the subclass inherits.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from population.variant import Variant
 
 
 class JudgeConformance:
-    """What the engine relies on. pytest collects the tests of your subclass."""
+    """What the engine relies on."""
 
     def judge(self) -> Judge:
         """The judge under test."""

@@ -24,8 +24,8 @@ def lay_out(
     Args:
         files: the variant's files, path relative to `root` -> text.
         root: the target's tree. In a git checkout its tracked files and the untracked ones that git does not ignore
-            are copied, elsewhere all but `.git`, `.venv`, `__pycache__` and `node_modules`. Files above 8 MB become
-            links to the original: without a sandbox, a candidate could write to them.
+            are copied, elsewhere all but `.git`, `.venv`, `__pycache__` and `node_modules`; never a folder with a
+            `ledger.db`, which is a run. Files above 8 MB become links to the original: without a sandbox, a candidate could write to them.
         folder: where to.
         include: globs of files that are copied too, although git ignores them.
         exclude: globs of files that are not copied; `*` matches slashes as well.
@@ -55,7 +55,10 @@ def tree(root: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (
     names = set(_tracked(root) or _walk(root, root))
     for glob in include:
         names.update(str(path.relative_to(root)) for path in root.glob(glob) if not path.is_dir())
-    return tuple(sorted(name for name in names if not any(fnmatch(name, glob) for glob in exclude)))
+    runs = tuple(name.removesuffix("ledger.db") for name in names if name.endswith("/ledger.db"))  # our own output
+    return tuple(
+        sorted(name for name in names if not name.startswith(runs) and not any(fnmatch(name, glob) for glob in exclude))
+    )
 
 
 def _tracked(root: Path) -> Iterator[str] | None:

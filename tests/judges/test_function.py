@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from judges.base import Context, JudgeError
+from judges.function import FunctionJudge
+from judges.testing import JudgeConformance
+from population.evaluation import Evaluation, Status
+from population.variant import Variant
+
+SCORE = """
+from pathlib import Path
+import params
+def score(folder, seed):
+    print("this is not the answer: 5")
+    assert Path.cwd() == folder
+    return params.result(seed)
+"""
+
+
+def evaluate(tmp_path: Path, body: str, call: str = "tools/judge.py:score", seconds: float = 20.0) -> Evaluation:
+    """Judge a candidate whose `result(seed)` has the given body."""
+    root = tmp_path / "root"
+    (root / "tools").mkdir(parents=True)
+    (root / "tools/judge.py").write_text(SCORE)
+    (root / "tools/params.py").write_text("raise SystemExit('the variant is not there')")
+    (tmp_path / "scratch").mkdir()
+    judge = FunctionJudge(call=call, seconds=seconds)
+    judge.prepare(root, print)
+    variant = Variant({"tools/params.py": f"def result(seed):\n    {body}\n"})
+    return judge.evaluate(variant, Context(root, tmp_path / "scratch", seed=7))
+
+
+class TestConformance(JudgeConformance):
+    def judge(self) -> FunctionJudge:
+        return FunctionJudge(call="judge.py:score")
+
+    def root(self, tmp_path: Path) -> Path:
+        root = tmp_path / "root"
+        root.mkdir()
+        (root / "judge.py").write_text("def score(folder, seed): return float((folder / 'x.txt').read_text()) + seed")
+        return root
+
+    def good(self) -> Variant:
+        return Variant({"x.txt": "2.5"})
+
+    def bad(self) -> Variant:
+        return Variant({"x.txt": "two and a half"})
+
+
+def test_a_number_is_the_score(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, "return seed / 2")
+    assert (evaluation.score, evaluation.metrics, evaluation.seed) == (3.5, {}, 7)
+
+
+def test_a_dict_has_the_metric_and_more(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, "return {'score': 1, 'size_info': 1e300, 'bad': float('inf')}")
+    assert (evaluation.score, evaluation.metrics) == (1.0, {"size_info": 1e300})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "feedback"),
+    [
+        ("return float('nan')", Status.INVALID, "score is nan"),
+        ("return {'other': 1}", Status.INVALID, "score is missing"),
+        ("return 'best'", Status.CRASHED, "must return a number or a dict of numbers, not 'best'"),
+        ("raise ValueError('too deep')", Status.CRASHED, "ValueError: too deep"),
+        ("raise SystemExit", Status.INVALID, "score is missing"),
+        ("import os; os._exit(0)", Status.INVALID, "score is missing"),
+        ("while True: pass", Status.TIMEOUT, "killed after 1 s"),
+    ],
+)
+def test_failure_is_never_a_score(tmp_path: Path, body: str, status: Status, feedback: str) -> None:
+    evaluation = evaluate(tmp_path, body, seconds=1.0 if status is Status.TIMEOUT else 20.0)
+    assert (evaluation.status, evaluation.score) == (status, None)
+    assert feedback in evaluation.feedback
+
+
+def test_threads_that_are_left_do_not_hold_up_the_answer(tmp_path: Path) -> None:
+    assert evaluate(
+        tmp_path, "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); return 1"
+    ).ok
+
+
+def test_an_importable_function(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, "return 4", call="tools.judge:score")
+    assert evaluation.status is Status.CRASHED  # `params` is not beside the folder: no hidden paths
+    assert "No module named 'params'" in evaluation.feedback
+
+
+def test_a_missing_file_is_a_broken_setup(tmp_path: Path) -> None:
+    with pytest.raises(JudgeError, match=r"judge.call names judge.py, which is not in the target"):
+        FunctionJudge(call="judge.py:score").prepare(tmp_path, print)
+
+
+def test_a_call_has_a_shape() -> None:
+    with pytest.raises(ValueError, match="call"):
+        FunctionJudge(call="judge.py")
