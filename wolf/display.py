@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -21,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 from wolf.events import Event
+from wolf.lines import still, tell
 from wolf.records import Run
-from wolf.terminal import json_line, line, number, safe
-from wolf.verdict import closing, next_commands, places
+from wolf.terminal import json_line, line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,7 +43,9 @@ class Display(Protocol):
         """Show one sentence that is no event."""
 
 
-def choose(mode: str = "auto", *, path: Path | None = None, so_far: Run | None = None, out: TextIO | None = None) -> Display:
+def choose(
+    mode: str = "auto", *, path: Path | None = None, so_far: Run | None = None, out: TextIO | None = None
+) -> Display:
     """The display for `mode`.
 
     Args:
@@ -208,90 +209,6 @@ class LiveTable(_Follower):
             if self.run is None:
                 return Spinner("dots", f"{self._doing} ({time.time() - self._since:.0f}s)")
             return view(self.run, self._console.width, self._console.height, time.time())
-
-
-def tell(run: Run, event: Event, width: int | None) -> list[str]:
-    """The lines that say what `event` was, in the light of `run`, which has folded it already.
-
-    Long paragraphs are wrapped at `width`, if there is one; diffs and commands never are.
-    """
-    from wolf.view import what_changed, why_so
-
-    body, head, digits = event.body, run.header, places(run)
-    match event.kind:
-        case "run":
-            how = f"strategy {head.strategy} · seed {head.seed} · {head.slots} workers · {head.goal.value} {head.metric}"
-            return [line(f"Auto Wolf {head.version} · {head.name} · {how}"), *([f"run: {run.path}"] if run.path else [])]
-        case "told":
-            told = run.told[-1]
-            asked = run.asked.get(told.ordinal)
-            score = number(told.score, digits) if told.ok else told.status
-            count = f"{told.evaluations}{_limit(run)}"
-            facts = f"[{count:>{2 * len(_limit(run)) - 1}}] {score:>8}  {told.variant[:8]}  {told.outcome:<9}  {told.purpose:<9}"
-            return [f"{facts}  {what_changed(asked, told)} · {why_so(told)}"]
-        case "crowned" if gain := run.crowned[-1].gain:
-            interval = f"{number(gain.mean, digits)} [{number(gain.low, digits)}, {number(gain.high, digits)}]"
-            return [f"★ new champion {body['variant'][:8]}, better than the last by {interval}"]
-        case "noise":
-            return [line(f"noise: one reading varies by {number(body.get('sigma', run.noise), digits)} (sigma)")]
-        case "expedition":
-            return _expedition(run, body)
-        case "resumed":
-            return [f"resumed after {run.evaluations} evaluations"]
-        case "stopped":
-            return [line(f"stopped after {run.evaluations} evaluations: {run.reason or 'asked to'}"), *_next(run)]
-        case "finished":
-            return ["", *summary(run, width), "", *_next(run)]
-    return []
-
-
-def summary(run: Run, width: int | None = None) -> list[str]:
-    """The last block: the outcome, the numbers behind it, what changed."""
-    from wolf.difference import describe, knob_changes, line_diff
-
-    facts, diff = closing(run), []
-    if run.champion and run.champion != run.header.seed_variant and run.read is not None:
-        seed, best = run.files(run.header.seed_variant), run.files(run.champion)
-        facts.append(("changed", line(describe(knob_changes(run, seed, best)), 400) or "no knob"))
-        diff = safe(line_diff(seed, best, context=0)).splitlines()
-    lines = [text for label, fact in facts for text in _wrapped(f"{label:>14}  {fact}", width)]
-    more = [f"… {len(diff) - 40} more lines: wolf diff best"] if len(diff) > 40 else []
-    return [*lines, *([""] if diff else []), *diff[:40], *more]
-
-
-def still(run: Run | None, doing: str, now: float) -> str:
-    """The heartbeat: what is going on although nothing has happened."""
-    if run is None:
-        return f"… still {doing}" if doing == "starting" else f"… still: {doing}"
-    jobs = [f"{a.ordinal} ({a.variant[:8]}, {a.purpose}) for {now - a.time:.0f}s" for a in run.working.values()]
-    more = f" and {len(jobs) - 4} more" if len(jobs) > 4 else ""
-    running = f"evaluating {', '.join(jobs[:4])}{more}" if jobs else "choosing what to try next"
-    return f"… {run.evaluations}{_limit(run)} done, {running}"
-
-
-def _expedition(run: Run, body: dict[str, Any] | Any) -> list[str]:
-    trip = run.expeditions[body["id"]]
-    name = line(f"expedition {trip.id} ({trip.kind} from {trip.origin[:8]})")
-    match body["state"]:
-        case "started":
-            return [f"↗ {name} sets out, {trip.allowance} evaluations of its own"]
-        case "extended":
-            return [f"↗ {name} climbs and gets more: {trip.evaluations} of {trip.allowance}"]
-    found = {"champion": "a new champion", "niche": "a new niche"}.get(trip.outcome or "", "nothing")
-    return [f"↙ {name} is home after {trip.evaluations} evaluations and found {found}"]
-
-
-def _limit(run: Run) -> str:
-    limit = run.header.budget.get("evaluations")
-    return f"/{limit:g}" if limit else ""
-
-
-def _next(run: Run) -> list[str]:
-    return ["Next:", *(f"  {command}  # {why}" for command, why in next_commands(run))]
-
-
-def _wrapped(text: str, width: int | None) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent=" " * 16) if width else [text]
 
 
 def _reader(path: Path | None) -> Callable[[str], Any] | None:

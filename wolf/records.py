@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from wolf.errors import UsageError
 from wolf.events import Event
-from wolf.rows import Asked, Belief, Crowned, Expedition, Gain, Header, Proposal, Told
+from wolf.rows import Z95, Asked, Belief, Crowned, Expedition, Gain, Header, Proposal, Told
 
 if TYPE_CHECKING:
     import pandas
 
 LEDGER = "ledger.db"
-Z95 = 1.959964  # two-sided 95 % of a normal
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -94,9 +93,7 @@ class Run:
                 self._tell(Told.of(event))
             case "crowned":
                 gain = Gain(*(body["gain"][key] for key in Gain._fields)) if body.get("gain") else None
-                self.crowned.append(
-                    Crowned(body["ordinal"], self.evaluations, body["variant"], body["previous"], gain)
-                )
+                self.crowned.append(Crowned(body["ordinal"], self.evaluations, body["variant"], body["previous"], gain))
             case "expedition":
                 self._travel(body)
             case "resumed":
@@ -151,6 +148,14 @@ class Run:
     def ranking(self) -> list[str]:
         """Ids of all variants with a belief, best first; ties in the order they were proposed."""
         return sorted(self.beliefs, key=lambda id: self.header.goal.loss(self.beliefs[id].mean))
+
+    def failures(self) -> dict[str, list[Told]]:
+        """Evaluations without a score, grouped by `Told.failure`, the most frequent first."""
+        groups: dict[str, list[Told]] = {}
+        for told in self.told:
+            if not told.ok:
+                groups.setdefault(told.failure, []).append(told)
+        return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
 
     def lineage(self, variant: str) -> list[Proposal]:
         """`variant` and its first parents back to a variant without one, oldest first."""
@@ -267,8 +272,9 @@ def find_run(where: str | Path | None = None) -> Path:
 
 
 def _touched(run: Path) -> float:
-    """When the run's ledger was last written to."""
-    return max(file.stat().st_mtime for file in (run / LEDGER, run / f"{LEDGER}-wal") if file.exists())
+    """When the run's ledger was last written to; a reader leaves an empty log behind, which is no writing."""
+    files = [file.stat() for file in (run / LEDGER, run / f"{LEDGER}-wal") if file.exists()]
+    return max(file.st_mtime for file in files if file.st_size)
 
 
 def _locked(path: Path) -> bool:

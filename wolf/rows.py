@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from population.evaluation import Goal
 from wolf.events import Event
+from wolf.terminal import line
 
+Z95 = 1.959964  # two-sided 95% of a normal
 
 
 class Gain(NamedTuple):
@@ -80,7 +82,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One evaluation that was started. `changes` are the knobs that differ from the first parent: name -> (old, new)."""
+    """One evaluation that was started. `changes`: the knobs that differ from its first parent, name -> (old, new)."""
 
     time: float
     ordinal: int
@@ -143,8 +145,9 @@ class Told:
         body, reading, admission = event.body, event.body["evaluation"], event.body["admission"]
         champion = body.get("champion") or {}
         return Told(
-            **{name: reading[name] for name in ("status", "score", "metrics", "feedback", "seconds", "cost", "seed", "fidelity")},
             **{name: body[name] for name in ("ordinal", "variant", "purpose", "evaluations", "heat")},
+            **{name: reading[name] for name in ("status", "score", "metrics", "feedback", "seconds", "cost", "seed")},
+            fidelity=reading["fidelity"],
             time=event.time, outcome=admission["kind"], reason=admission["reason"], belief=Belief.of(body["estimate"]),
             champion=champion.get("id"), best=Belief.of(champion), noise=body.get("noise"),
         )  # fmt: skip
@@ -153,6 +156,13 @@ class Told:
     def ok(self) -> bool:
         """Whether there is a score."""
         return self.status == "ok"
+
+    @property
+    def failure(self) -> str:
+        """The first line of the feedback that names an error, else its first line, else why; with the status first."""
+        lines = [text for text in self.feedback.splitlines() if text.strip()]
+        named = (text for text in lines if any(word in text for word in ("Error", "Exception", "error:")))
+        return line(f"{self.status}: {next(named, lines[0] if lines else self.reason)}", 160)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,15 +32,16 @@ def _variants(run: Run) -> Iterator[Row]:
         readings.setdefault(told.variant, []).append(told)
     crowned = {crown.variant for crown in run.crowned}
     for order, (id, variant) in enumerate(run.variants.items()):
-        told = readings.get(id, [])
+        mine = readings.get(id, [])
         belief = run.beliefs.get(id)
-        last = next((t for t in reversed(told) if t.purpose != "confirm"), None)
+        last = next((told for told in reversed(mine) if told.purpose != "confirm"), None)
         yield {
             "order": order, "variant": id, "parents": list(variant.parents), "origin": variant.origin,
-            "note": _text(variant.note), "mean": belief.mean if belief else None, "sigma": belief.sigma if belief else None,
-            "n": belief.n if belief else 0, "readings": len(told), "failures": sum(not t.ok for t in told),
+            "note": _text(variant.note),
+            "mean": belief.mean if belief else None, "sigma": belief.sigma if belief else None,
+            "n": belief.n if belief else 0, "readings": len(mine), "failures": sum(not told.ok for told in mine),
             "outcome": last.outcome if last else None, "reason": _text(last.reason) if last else None,
-            "crowned": id in crowned, "champion": id == run.champion, "seconds": sum(t.seconds for t in told),
+            "crowned": id in crowned, "champion": id == run.champion, "seconds": sum(told.seconds for told in mine),
         }  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def write_csv(run: Run, table: str, out: TextIO) -> None:
 
 
 def write_results_tsv(run: Run, out: TextIO) -> None:
-    """autoresearch's `results.tsv`: tab-separated commit, metric, memory, keep | discard | crash, description.
+    """The `results.tsv` of autoresearch: tab-separated commit, metric, memory, keep | discard | crash, description.
 
     `commit` is the beginning of the variant's id. `keep` means that the champion's crown moved to it (or that it is
     the baseline), which is what keeping a commit means there. A failure has 0.000000 and 0.0.

@@ -21,7 +21,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def safe(text: str) -> str:
-    """`text` with every control, direction-changing or unencodable character shown as its escape (`\\x1b`)."""
+    r"""`text` with every control, direction-changing or unencodable character shown as its escape (`\x1b`)."""
     return _HARMFUL.sub(lambda found: _escape(found.group()), text.replace("\r\n", "\n"))
 
 

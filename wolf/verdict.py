@@ -44,7 +44,7 @@ def verdict(run: Run) -> Verdict:
     if gain is None:
         return Verdict("none", "The seed or the champion has no score yet.", fresh, None)
     digits = places(run)
-    interval = f"95 % interval {number(gain.low, digits)} to {number(gain.high, digits)}"
+    interval = f"95% interval {number(gain.low, digits)} to {number(gain.high, digits)}"
     where = "On fresh seeds" if fresh else f"After {run.evaluations} evaluations, by the scores it was picked by,"
     if gain.low > 0:
         kind, rest = "gain", f"is better than the seed by {number(gain.mean, digits)} ({interval})"
@@ -73,7 +73,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
         lines.append(("noise", f"one reading varies by {number(final['noise'], digits)} from seed to seed (sigma)"))
     trips = final.get("expeditions") or {}
     if trips.get("count"):
-        share = f"{100 * (trips.get('share') or 0):.0f} % of the evaluations"
+        share = f"{100 * (trips.get('share') or 0):.0f}% of the evaluations"
         lines.append(("expeditions", f"{trips['count']}, of which {trips.get('found', 0)} found something · {share}"))
     counted = f"{run.evaluations} evaluations in {duration(final.get('seconds') or run.seconds)}"
     lines.append(("work", f"{counted} · {metric} is {goal.value}d · {run.reason or 'done'}"))
@@ -98,4 +98,3 @@ def _readings(belief: Belief | None, digits: int) -> str:
     if belief is None:
         return "-"
     return f"{number(belief.mean, digits)} ± {number(belief.sigma, digits)} (n {belief.n})"
-

@@ -11,9 +11,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from wolf.difference import describe
+from wolf.lines import what_changed, why_so
 from wolf.records import Run
-from wolf.rows import Asked, Told
 from wolf.terminal import duration, line, number, spark
 from wolf.verdict import places
 
@@ -68,7 +67,7 @@ def _standing(run: Run, width: int) -> RenderableType:
     text.append("  seed ", "dim").append(number(base.mean, digits)).append("  gain ", "dim")
     text.append(f"{number(gain.mean, digits)} [{number(gain.low, digits)}, {number(gain.high, digits)}]", style)
     if width >= WIDE:
-        text.append("  95 %, by the scores it was picked by" if gain.low > 0 else "  inside the noise so far", "dim")
+        text.append("  95%, by the scores it was picked by" if gain.low > 0 else "  inside the noise so far", "dim")
     return text
 
 
@@ -96,18 +95,20 @@ def _search(run: Run, width: int) -> list[RenderableType]:
 def _table(run: Run, width: int, rows: int) -> RenderableType:
     wide = width >= WIDE
     table = Table(box=None, expand=True, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name, side in (("#", "right"), (line(run.header.metric, 12), "right"), ("variant", "left"), ("outcome", "left")):
-        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    for name in ("#", line(run.header.metric, 12)):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("variant", "outcome"):
+        table.add_column(name, no_wrap=True)
     table.add_column("what changed", ratio=1, no_wrap=True, overflow="ellipsis")
     if wide:
         table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
     for told in reversed(run.told[-(rows if wide else rows // 2) :]):
         score = number(told.score, places(run)) if told.ok else told.status
         outcome = Text(told.outcome, style=_STYLE.get(told.outcome, "dim"))
-        cells = [str(told.ordinal), score, told.variant[:8], outcome]
         changed = Text(what_changed(run.asked.get(told.ordinal), told), no_wrap=True, overflow="ellipsis")
         why = Text(why_so(told), style="dim", no_wrap=True, overflow="ellipsis")
-        table.add_row(*cells, *([changed, why] if wide else [Group(changed, why)]))
+        last: list[RenderableType] = [changed, why] if wide else [Group(changed, why)]
+        table.add_row(str(told.ordinal), score, told.variant[:8], outcome, *last)
     return table
 
 
@@ -119,24 +120,3 @@ def _working(run: Run, width: int, now: float) -> list[RenderableType]:
     if len(run.working) > 4:
         lines.append(Text(f"⋯ and {len(run.working) - 4} more", style="blue"))
     return lines
-
-
-def what_changed(asked: Asked | None, told: Told | None) -> str:
-    """What a variant changed, in one harmless line: its knobs where there are some, else its note."""
-    if asked is None:
-        return told.purpose if told else ""
-    again = {"baseline": "the seed", "replicate": "again, on another seed", "confirm": "a fresh seed"}
-    return again.get(asked.purpose) or line(f"{asked.origin}  {describe(asked.changes) or asked.note}", 300)
-
-
-def why_so(told: Told) -> str:
-    """Why a variant was kept or not, in one harmless line; for a failure also what it said."""
-    said = "" if told.ok else failure(told.feedback)
-    return line(f"{told.reason}: {said}" if said else told.reason, 300)
-
-
-def failure(feedback: str) -> str:
-    """The first line of `feedback` that names an error, else its first line with text."""
-    lines = [text for text in feedback.splitlines() if text.strip()]
-    named = (text for text in lines if any(word in text for word in ("Error", "Exception", "error:")))
-    return line(next(named, lines[0] if lines else ""), 200)

@@ -30,7 +30,8 @@ def train():
 
 
 def _variant(rng: random.Random, parent: Variant | None, note: str = "") -> Variant:
-    knobs = {"lr": round(rng.uniform(0.001, 0.1), 4), "depth": rng.randint(2, 12), "activation": rng.choice(["relu", "gelu"])}
+    knobs = {"lr": round(rng.uniform(0.001, 0.1), 4), "depth": rng.randint(2, 12)}
+    knobs["activation"] = rng.choice(["relu", "gelu"])
     if parent is None:
         knobs = {"lr": 0.02, "depth": 4, "activation": "relu"}
     origin = rng.choice(["perturb:nudge", "perturb:kick", "recombine:join"]) if parent else "seed"
@@ -56,14 +57,16 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
 
     def ask(variant: Variant, purpose: str, expedition: int | None = None) -> None:
         changes = {} if variant is first else {"LR": [0.02, 0.013], "DEPTH": [4, 6]}
-        body = {"ordinal": tried, "variant": variant.id, "seed": 100 + tried, "purpose": purpose, "expedition": expedition,
-                "parents": list(variant.parents), "origin": variant.origin, "note": variant.note, "changes": changes,
+        body = {"ordinal": tried, "variant": variant.id, "seed": 100 + tried, "purpose": purpose,
+                "expedition": expedition, "parents": list(variant.parents), "origin": variant.origin,
+                "note": variant.note, "changes": changes,
                 "predicted": None if variant is first else {"mean": sign * 3.5, "sigma": 0.1}}  # fmt: skip
         steps.append(([("asked", body)], [variant]))
 
     def tell(variant: Variant, purpose: str, fail: str = "", crown: bool = False, outcome: str = "admitted") -> None:
         score = None if fail else sign * (truth[variant.id] + rng.gauss(0, noise))
-        reading = {"status": "crashed" if fail else "ok", "score": score, "metrics": {} if fail else {"peak_vram_mb": 2048.0},
+        metrics = {} if fail else {"peak_vram_mb": 2048.0}
+        reading = {"status": "crashed" if fail else "ok", "score": score, "metrics": metrics,
                    "feedback": fail, "seconds": 5.5, "cost": 0.0, "seed": 100 + tried, "fidelity": 1.0}  # fmt: skip
         kind = "failed" if fail else "crowned" if crown else outcome
         body = {"ordinal": tried, "variant": variant.id, "purpose": purpose, "evaluation": reading,
@@ -118,7 +121,8 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
                                 "fresh": {"mean": sign * (best_loss + 0.01), "se": 0.013, "n": 5}},
                    "seed": {"id": first.id, "search": {"mean": sign * 3.7, "sigma": 0.02, "n": 3},
                             "fresh": {"mean": sign * 3.7, "se": 0.013, "n": 5}},
-                   "gain": {"mean": 3.69 - best_loss, "low": 3.65 - best_loss, "high": 3.73 - best_loss}, "curse": -0.01,
+                   "gain": {"mean": 3.69 - best_loss, "low": 3.65 - best_loss, "high": 3.73 - best_loss},
+                   "curse": -0.01,
                    "expeditions": {"count": 1, "found": 1, "share": 0.2}, "noise": noise, "seconds": 220.0,
                    "reason": "the budget of evaluations is spent"}  # fmt: skip
         steps.append(([("finished", summary)], []))

@@ -1,0 +1,254 @@
+"""The commands that read a run: `wolf top | show | diff | tree | export`. None of them changes it.
+
+A run is named by its directory, by a folder of runs (the latest), by its name in ./runs, or not at all (the latest in
+./runs). A variant is named by `best`, `seed`, its id, or a unique beginning of its id. Every command has `--json`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wolf.errors import UsageError
+from wolf.records import Run, load_run
+from wolf.rows import Belief
+from wolf.terminal import json_line, line, number, safe
+from wolf.verdict import places, verdict
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_run_argument = click.argument("run", required=False)
+_run_option = click.option("--run", "-r", help="Run directory, folder of runs, or name in ./runs.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+
+
+@click.command()
+@_run_argument
+@click.option("--count", "-n", default=10, show_default=True, help="How many variants.")
+@_json_option
+def top(run: str | None, count: int, as_json: bool) -> None:
+    """The best variants of RUN by estimate, and what failed."""
+    found = load_run(run)
+    best = found.ranking()[:count]
+    failures = {said: len(group) for said, group in found.failures().items()}
+    if as_json:
+        facts = _facts(found)
+        rows = [{"rank": rank, **facts[id]} for rank, id in enumerate(best, 1)]
+        _json({**_state(found), "variants": rows, "failures": failures})
+        return
+    digits = places(found)
+    click.echo(f"{found.path} · {found.status} · {found.evaluations} evaluations · {len(found.variants)} variants")
+    click.echo(verdict(found).sentence + "\n")
+    click.echo(f"{'':>4} {line(found.header.metric, 9):>9} {'±':>7} {'n':>3}  {'variant':<12}  {'made by':<18}  what")
+    for rank, id in enumerate(best, 1):
+        belief, proposal = found.beliefs[id], found.variants[id]
+        mark = "★" if id == found.champion else " "
+        scores = f"{number(belief.mean, digits):>9} {number(belief.sigma, digits):>7} {belief.n:>3}"
+        _line(f"{rank:>3}{mark} {scores}  {id}  {line(proposal.origin, 18):<18}  {line(proposal.note)}")
+    if failures:
+        click.echo(f"\n{sum(failures.values())} failed:")
+        for said, times in list(failures.items())[:5]:
+            _line(f"{times:>4} × {said}")
+
+
+@click.command()
+@click.argument("variant", default="best")
+@_run_option
+@_json_option
+def show(variant: str, run: str | None, as_json: bool) -> None:
+    """One VARIANT: where it came from, every evaluation of it, and its diff against its parent."""
+    from wolf.difference import describe, knob_changes, line_diff
+    from wolf.tables import TABLES
+
+    found = load_run(run)
+    id = found.resolve(variant)
+    proposal, files = found.variants[id], found.files(id)
+    parent = next((known for known in proposal.parents if known in found.variants), None)
+    before: Mapping[str, str] = found.files(parent) if parent else {}
+    changes = knob_changes(found, before, files) if parent else {}
+    diff = line_diff(before, files) if parent else ""
+    told = [told for told in found.told if told.variant == id]
+    if as_json:
+        readings = [row for row in TABLES["evaluations"].rows(found) if row["variant"] == id]
+        pairs = {name: list(pair) for name, pair in changes.items()}
+        _json({**_facts(found)[id], "changes": pairs, "diff": diff, "evaluations": readings, "files": dict(files)})
+        return
+    digits = places(found)
+    name = " · the champion" if id == found.champion else " · the seed" if id == found.header.seed_variant else ""
+    click.echo(f"variant {id}{name}")
+    made = f"{proposal.origin} from {', '.join(proposal.parents)}" if proposal.parents else proposal.origin
+    ranking = found.ranking()
+    rank = f", rank {ranking.index(id) + 1} of {len(ranking)}" if id in ranking else ""
+    for label, text in (
+        ("made by", line(made)),
+        ("note", line(proposal.note)),
+        ("changed", line(describe(changes))),
+        ("believed", f"{line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}{rank}"),
+        ("files", line(", ".join(f"{path} ({text.count(chr(10))} lines)" for path, text in files.items()))),
+    ):
+        if text:
+            click.echo(f"  {label:<9} {text}")
+    for reading in told:
+        score = number(reading.score, digits) if reading.ok else reading.status
+        facts = f"#{reading.ordinal} {reading.purpose}, seed {reading.seed}: {score} in {reading.seconds:.1f}s"
+        _line(f"  {facts}, {reading.outcome}: {line(reading.reason)}")
+    said = next((reading.feedback for reading in reversed(told) if reading.feedback.strip()), "")
+    if said:
+        click.echo("\nfeedback of its last evaluation that gave any:")
+        click.echo("\n".join(f"  | {text}" for text in safe(said).splitlines()))
+    if diff:
+        click.echo(f"\nagainst its parent {parent}:")
+        _echo_diff(diff)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b", required=False)
+@_run_option
+@_json_option
+def diff(a: str, b: str | None, run: str | None, as_json: bool) -> None:
+    """What changed from A to B; with A alone, from the seed to A (`wolf diff best`)."""
+    from wolf.difference import describe, knob_changes, line_diff
+
+    found = load_run(run)
+    old, new = (found.resolve(name) for name in ((a, b) if b is not None else ("seed", a)))
+    before, after = found.files(old), found.files(new)
+    changes, lines = knob_changes(found, before, after), line_diff(before, after)
+    gain = found.gain(new, old)
+    if as_json:
+        pairs = {name: list(pair) for name, pair in changes.items()}
+        _json({"from": old, "to": new, "changes": pairs, "gain": gain and gain._asdict(), "diff": lines})
+        return
+    digits = places(found)
+    click.echo(f"{old} -> {new}")
+    for id in (old, new):
+        click.echo(f"  {id}  {line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}")
+    if gain is not None and old != new:
+        better = f"{number(gain.mean, digits)} (95% interval {number(gain.low, digits)} to {number(gain.high, digits)})"
+        click.echo(f"  better by {better}, by search scores")
+    if changes:
+        click.echo(f"  knobs: {line(describe(changes))}")
+    click.echo("" if lines else "  the files are the same")
+    _echo_diff(lines)
+
+
+@click.command()
+@_run_argument
+@click.option("--all", "everything", is_flag=True, help="Also the variants that were never kept.")
+@_json_option
+def tree(run: str | None, everything: bool, as_json: bool) -> None:
+    """Who came from whom in RUN; the champion's line is the trunk."""
+    from wolf.tree import grow
+
+    found = load_run(run)
+    branches = grow(found, everything=everything)
+    if as_json:
+        facts = _facts(found)
+        _json({**_state(found), "variants": [facts[branch.variant] for branch in branches]})
+        return
+    digits, crowned = places(found), {crown.variant for crown in found.crowned}
+    told = {told.variant for told in found.told}
+    for branch in branches:
+        id = branch.variant
+        belief, proposal = found.beliefs.get(id), found.variants[id]
+        mark = "★" if id == found.champion else "◆" if id in crowned else "○" if belief else "✗"
+        score = number(belief.mean, digits) if belief else "failed" if id in told else "waiting"
+        hidden = f"  (+{branch.hidden} not kept)" if branch.hidden else ""
+        _line(f"{branch.indent}{mark} {id[:8]} {score:>8}  {line(proposal.origin)}{hidden}  {line(proposal.note)}")
+    click.echo("★ champion  ◆ was champion  ○ scored  ✗ failed or not scored")
+
+
+@click.command()
+@_run_argument
+@click.option("--table", type=click.Choice(["variants", "evaluations", "events"]), default="evaluations")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv", "results.tsv"]), default="jsonl",
+    help="jsonl if absent; results.tsv: autoresearch's five columns, one row per evaluation.",
+)  # fmt: skip
+@click.option("--output", "-o", type=_FILE, help="A file instead of standard output.")
+@click.option("--best", type=_FOLDER, help="Write the champion's files into this folder.")
+@click.option("--force", is_flag=True, help="With --best: overwrite files that differ.")
+@_json_option
+def export(
+    run: str | None, table: str, form: str, output: Path | None, best: Path | None, force: bool, as_json: bool
+) -> None:
+    """A table of RUN, stable and ordered; or, with --best, the champion's files."""
+    from wolf.tables import WRITERS, write_results_tsv
+
+    found = load_run(run)
+    if best is not None:
+        written = _write_files(found.files(found.resolve("best")), best, force)
+        if as_json:
+            _json({"variant": found.champion, "files": [str(path) for path in written]})
+        else:
+            click.echo(f"wrote {', '.join(str(path) for path in written)} of the champion {found.champion}")
+        return
+    with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as out:
+        if form == "results.tsv":
+            write_results_tsv(found, out)
+        else:
+            WRITERS["jsonl" if as_json else form](found, table, out)
+
+
+COMMANDS = (top, show, diff, tree, export)
+
+
+def _write_files(files: Mapping[str, str], folder: Path, force: bool) -> list[Path]:
+    """Write into `folder`, never outside it, and never over something else unless told to."""
+    root = folder.resolve()
+    paths = {(root / name).resolve(): text.encode("utf-8", "surrogatepass") for name, text in files.items()}
+    for path, data in paths.items():
+        if not path.is_relative_to(root):
+            raise UsageError(f"the champion has a file that would lie outside {folder}: nothing was written")
+        if path.exists() and not force and path.read_bytes() != data:
+            raise UsageError(f"{path} exists and differs: choose another folder, or overwrite it with --force")
+    for path, data in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return [folder / path.relative_to(root) for path in paths]
+
+
+def _state(run: Run) -> dict[str, Any]:
+    told = verdict(run)
+    return {
+        "run": str(run.path), "name": run.header.name, "status": run.status, "strategy": run.header.strategy,
+        "metric": run.header.metric, "goal": run.header.goal.value, "evaluations": run.evaluations,
+        "champion": run.champion, "seed": run.header.seed_variant, "noise": run.noise,
+        "gain": told.gain and told.gain._asdict(), "fresh": told.fresh, "verdict": told.sentence,
+    }  # fmt: skip
+
+
+def _facts(run: Run) -> dict[str, dict[str, Any]]:
+    from wolf.tables import TABLES
+
+    return {row["variant"]: row for row in TABLES["variants"].rows(run)}
+
+
+def _belief(belief: Belief | None, digits: int) -> str:
+    if belief is None:
+        return "not scored"
+    return f"{number(belief.mean, digits)} ± {number(belief.sigma, digits)} (n {belief.n})"
+
+
+def _json(value: Any) -> None:
+    click.echo(json_line(value))
+
+
+def _line(text: str) -> None:
+    """One line, cut to the terminal's width if there is one."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(text)
+    click.echo(text if len(text) <= width else text[: width - 1] + "…")
+
+
+def _echo_diff(text: str) -> None:
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    plain = bool(os.environ.get("NO_COLOR"))
+    for row in safe(text).splitlines():
+        click.echo(row if plain else click.style(row, fg=colours.get(row[:1])))

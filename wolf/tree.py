@@ -1,0 +1,51 @@
+"""Who came from whom, as a tree that stays narrow: the champion's line is the trunk, everything else hangs off it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from wolf.records import Run
+
+
+class Branch(NamedTuple):
+    """One line of the drawing: what stands left of the variant, and how many of its children are hidden."""
+
+    indent: str
+    variant: str
+    hidden: int
+
+
+def grow(run: Run, *, everything: bool = False) -> Iterator[Branch]:
+    """The variants by first parent, in the order they were proposed.
+
+    Unless `everything`, only those that were kept for a time (admitted or crowned) and their ancestors.
+    """
+    trunk = {proposal.id for proposal in run.lineage(run.champion)} if run.champion else set()
+    shown = set(run.variants) if everything else _kept(run) | trunk
+    children: dict[str | None, list[str]] = {}
+    for id, proposal in run.variants.items():
+        parent = next(iter(proposal.parents), None)
+        children.setdefault(parent if parent in run.variants else None, []).append(id)
+    stack = [(id, "") for id in reversed(children.get(None, []))]
+    while stack:
+        id, indent = stack.pop()
+        born = children.get(id, [])
+        visible = [child for child in born if child in shown]
+        yield Branch(indent, id, len(born) - len(visible))
+        ahead = (child for child in visible if id not in trunk or child in trunk)
+        heir = next(ahead, None)  # stays in its parent's column, below its siblings
+        if heir is not None:
+            stack.append((heir, indent))
+        stack += [(child, indent + ("│ " if heir else "  ")) for child in reversed(visible) if child != heir]
+
+
+def _kept(run: Run) -> set[str]:
+    kept = {run.header.seed_variant}
+    for told in run.told:
+        if told.outcome in ("admitted", "crowned"):
+            here: str | None = told.variant
+            while here is not None and here in run.variants and here not in kept:
+                kept.add(here)
+                here = next(iter(run.variants[here].parents), None)
+    return kept
