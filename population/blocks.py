@@ -75,6 +75,9 @@ def drop(text: str, rng: random.Random) -> tuple[str, str] | None:
 def double(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Repeats a statement right after itself. Returns the new text and a note."""
     for one in _candidates(_blocks(text, parse_python(text)), rng):
+        stored, loaded = _names(one.node)
+        if not stored & loaded and not any(isinstance(part, ast.Call) for part in ast.walk(one.node)):
+            continue  # the second time would change nothing
         line_break = _LINE_BREAK.match(text, one.end)
         between = (line_break.group() if line_break else "") or "\n"
         new = text[: one.end] + between + text[one.start : one.end] + text[one.end :]
@@ -115,7 +118,7 @@ def _statement(text: str, lines: Lines, node: ast.stmt, floor: int, top_level: b
             leaves = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
             if any(literal(leaf) is not None for leaf in leaves):
                 return None  # a constant
-    if isinstance(node, _KEPT) or any(is_seed(name) for names in _names(node) for name in names):
+    if isinstance(node, _KEPT) or any(name == "__name__" or is_seed(name) for names in _names(node) for name in names):
         return None
     start = lines.starts[node.lineno - 1]
     rest = _REST_OF_LINE.match(text, lines.index(node.end_lineno or 1, node.end_col_offset or 0))
@@ -148,7 +151,7 @@ def _may_swap(first: ast.stmt, second: ast.stmt) -> bool:
     """Whether the order matters at all, and the second does not need what only the first has made."""
     stored, loaded = _names(first)
     later_stored, later_loaded = _names(second)
-    if not (stored | loaded) & (later_stored | later_loaded):
+    if not (stored | loaded) & (later_stored | later_loaded) - {"self"}:
         return False
     return stored & later_loaded <= loaded
 

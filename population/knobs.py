@@ -159,7 +159,8 @@ class Space:
             for path, site in sites:
                 name = site.name if known[site.name] == 1 else f"{path}:{site.name}"
                 words_for = said.get(name) or said.get(name.split("[")[0])
-                if (site.named is not wanted and not site.comment and not words_for) or (path, site.name) in places:
+                unasked = not site.comment and words_for is None
+                if (unasked and (site.dull or site.named is not wanted)) or (path, site.name) in places:
                     continue
                 knob = _knob(name, site, words_for, path)
                 if knob is not None:

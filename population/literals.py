@@ -12,6 +12,7 @@ import math
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 Value = bool | int | float | str
 
@@ -32,6 +33,7 @@ class Site:
         comment: what follows `knob:` in the comment behind it, or "".
         line: line number, from 1.
         power: a number written as a power of two (`2**19`).
+        dull: an unnamed 0, 1 or -1: an index, a first step, a neutral element; not worth turning unasked.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Site:
     comment: str = ""
     line: int = 1
     power: bool = False
+    dull: bool = False
 
 
 def dialect(path: str) -> str:
@@ -60,38 +63,49 @@ def parse_python(text: str) -> ast.Module | None:
         return None
 
 
-def literal(node: ast.expr, depth: int = 8) -> Value | None:
-    """What a literal is worth: a constant, a negative number, or a product, quotient or power of up to 8 numbers."""
+def is_literal(node: ast.expr, depth: int = 8) -> bool:
+    """Whether it is written as one literal: a constant, or a product, quotient or power of up to 8 signed numbers.
+
+    Says nothing about its value, so that the answer does not change with it.
+    """
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, bool | int | float | str) else None
-    if depth and isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _number(node.operand, depth - 1)
-        return None if value is None else -value
-    if depth and isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.Pow):
-        left = _number(node.left, depth - 1)
-        right = None if left is None else _number(node.right, depth - 1)
-        return None if left is None or right is None else _compute(left, node.op, right)
-    return None
+        return isinstance(node.value, bool | int | float | str)
+    return _is_number(node, depth)
 
 
-def _number(node: ast.expr, depth: int) -> int | float | None:
-    value = literal(node, depth)
-    return None if isinstance(value, bool | str) else value
-
-
-def _compute(left: float, operator: ast.operator, right: float) -> int | float | None:
-    try:
-        if isinstance(operator, ast.Mult):
-            value = left * right
-        elif isinstance(operator, ast.Div):
-            value = left / right
-        elif abs(left) <= 1e6 and abs(right) <= 64:
-            value = left**right
-        else:
-            return None
-        return value if isinstance(value, int | float) and math.isfinite(value) else None
-    except (ArithmeticError, ValueError):
+def literal(node: ast.expr) -> Value | None:
+    """What a literal is worth; None for what is no literal or has no finite value."""
+    if not is_literal(node):
         return None
+    try:
+        value = _worth(node)
+        return value if isinstance(value, bool | str) or math.isfinite(value) else None
+    except (ArithmeticError, ValueError, TypeError):  # TypeError: (-8) ** 0.5 is complex
+        return None
+
+
+def _is_number(node: ast.expr, depth: int) -> bool:
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (int, float)
+    if isinstance(node, ast.UnaryOp):
+        return depth > 0 and isinstance(node.op, ast.USub) and _is_number(node.operand, depth - 1)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.Pow):
+        return depth > 0 and _is_number(node.left, depth - 1) and _is_number(node.right, depth - 1)
+    return False
+
+
+def _worth(node: ast.expr) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp):
+        return -_worth(node.operand)
+    assert isinstance(node, ast.BinOp)
+    left, right = _worth(node.left), _worth(node.right)
+    if isinstance(node.op, ast.Mult):
+        return left * right
+    if isinstance(node.op, ast.Div):
+        return left / right
+    return left**right if abs(left) <= 1e6 and abs(right) <= 64 else math.inf
 
 
 def is_power(node: ast.expr) -> bool:
@@ -111,8 +125,8 @@ def read_number(text: str) -> tuple[int | float, bool] | None:
     tree = parse_python(f"({text.strip()})")
     if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
         return None
-    value = _number(tree.body[0].value, 8)
-    return None if value is None else (value, is_power(tree.body[0].value))
+    value = literal(tree.body[0].value)
+    return None if value is None or isinstance(value, bool | str) else (value, is_power(tree.body[0].value))
 
 
 def write(value: Value, language: str, like: str, power: bool = False) -> str:

@@ -13,14 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from population.literals import Site, is_power, literal, parse_python
+from population.literals import Site, is_literal, is_power, literal, parse_python
 
 _SEED = re.compile(r"(?<![A-Za-z])(?i:seeds?)(?![A-Za-z])|(?<=[a-z])Seeds?(?![a-z])")
 _CAPS = re.compile(r"(?:\w+\.)?_*[A-Z][A-Z0-9_]*(?:\[\d+\]|\.\w+)*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _COMMENT = re.compile(r"[^#\r\n]*#[^\r\n]*?\bknob:[ \t]*([^#\r\n]*)")
 _LONGEST = 8  # a longer list of numbers is data
-_STRUCTURAL = (0, 1, -1)  # inside functions: indices, first steps, neutral elements
+_DULL = (0, 1, -1)  # inside functions: indices, first steps, neutral elements
 _RANDOM = ("Random", "RandomState", "default_rng", "PRNGKey")
 _SETTING = (ast.keyword, ast.arguments, ast.Assign, ast.AnnAssign, ast.Call)  # where True and False are switches
 
@@ -94,7 +94,8 @@ def _site(text: str, lines: Lines, name: str, node: ast.expr, statement: ast.stm
     if not comment:
         comment = knob_comment(text, lines.index(statement.end_lineno or 1, statement.end_col_offset or 0))
     named = _CAPS.fullmatch(name) is not None
-    return Site(name, start, end, value, named, comment, node.lineno, is_power(node))
+    dull = "#" in name and not isinstance(value, bool) and value in _DULL
+    return Site(name, start, end, value, named, comment, node.lineno, is_power(node), dull)
 
 
 def _constants(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.expr, ast.stmt]]:
@@ -126,8 +127,9 @@ def _numbers(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
     stack: list[tuple[ast.AST, str, bool, bool]] = [(tree, "", False, False)]
     while stack:
         node, path, inside, settable = stack.pop()
-        if inside and isinstance(node, ast.expr) and (value := literal(node)) is not None:
-            if settable if isinstance(value, bool) else not isinstance(value, str) and value not in _STRUCTURAL:
+        if inside and isinstance(node, ast.expr) and is_literal(node):
+            constant = node.value if isinstance(node, ast.Constant) else 0
+            if settable if isinstance(constant, bool) else not isinstance(constant, str):
                 count[path] += 1
                 yield f"{path}#{count[path]}", node
             continue

@@ -123,7 +123,8 @@ class Range:
         if whole:
             return Range(max(1, int(value) // 8), int(value) * 8, True)
         if 0.75 <= value < 1:
-            return Range(_short(max(0.0, 1 - 8 * (1 - value))), _short(1 - (1 - value) / 8), False)
+            rest = 1 - value
+            return Range(max(0.0, 1 - _short(8 * rest)), 1 - _short(rest / 8), False, fixed=rest < 1e-9 or None)
         return Range(_short(value / 8), min(1.0, _short(value * 8)) if value < 1 else _short(value * 8), True)
 
     def over(self, other: Range) -> Range:
