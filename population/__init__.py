@@ -1,1 +1,1 @@
-"""TODO"""
+"""What evolves and who survives: pure and deterministic, without clock, network or terminal."""

@@ -19,12 +19,14 @@ from population.evaluation import Estimate, Evaluation, Goal
 from population.genome import Genome
 from population.knobs import Space
 from population.selection import Contestant, contestants, survivors
-from population.surrogate import Array, Observations, newest_and_best
+from population.surrogate import Observations, newest_and_best
 from population.variant import Variant
 
 POOL_SIZE = 48
 NOVEL_SHARE = 0.25
-NOISE_CONFIDENCE = 0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
+NOISE_CONFIDENCE = (
+    0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
+)
 
 
 class Verdict(StrEnum):
@@ -100,7 +102,7 @@ class Population:
 
     @property
     def incumbent(self) -> str | None:
-        """Where the search stands: the variant with the lowest `mean + sigma`, so that one lucky reading is not enough."""
+        """Where the search stands: the lowest `mean + sigma`, so that one lucky reading is not enough."""
         return self._incumbent
 
     @property

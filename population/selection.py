@@ -32,7 +32,9 @@ class Contestant:
     fitness: float
 
 
-def contestants(ids: Sequence[str], losses: Sequence[float], novelties: Sequence[float], weight: float) -> list[Contestant]:
+def contestants(
+    ids: Sequence[str], losses: Sequence[float], novelties: Sequence[float], weight: float
+) -> list[Contestant]:
     """Fitness `rank(loss) + weight * rank(novelty)`, both ranks in [0, 1] with 1 the best.
 
     Args:

@@ -56,7 +56,7 @@ class Observations:
 
 
 def newest_and_best(losses: Array, limit: int = MAX_POINTS) -> NDArray[np.int64]:
-    """Rows worth modelling, at most `limit`, ascending: the best two thirds of the limit and for the rest the newest."""
+    """Rows worth modelling, at most `limit`, ascending: the best two thirds of it, and then the newest."""
     if len(losses) <= limit:
         return np.arange(len(losses))
     recent = np.arange(len(losses) - limit // 3, len(losses))
@@ -131,7 +131,8 @@ def expected_improvement(mean: Array, sigma: Array, best: float) -> Array:
     from scipy.special import ndtr
 
     z = (best - mean) / sigma
-    return cast(Array, (best - mean) * ndtr(z) + sigma * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
+    density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    return cast(Array, (best - mean) * ndtr(z) + sigma * density)
 
 
 def _learn(parts: Floats, target: Array, counts: Array, noise_guess: float) -> Hyper:

@@ -10,7 +10,7 @@ FLOOR = 0.04  # no arm is ever given up: what does not pay in one basin may pay 
 
 
 class Bandit:
-    """Arms with a running mean of pay per pull, both discounted (Kocsis & Szepesvari 2006, discounted UCB's estimates)."""
+    """Arms with a running mean of pay per pull, both discounted (Kocsis & Szepesvari 2006)."""
 
     def __init__(self, prior: Mapping[str, float]) -> None:
         """`prior`: arm -> pay per pull expected before anything is known, > 0. Order breaks ties."""

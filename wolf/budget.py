@@ -19,4 +19,6 @@ class Budget:
 
     def allows(self, asked: int, active: float) -> bool:
         """Whether another evaluation may be asked for after `asked` ones and `active` seconds."""
-        return (self.evaluations is None or asked < self.evaluations) and (self.seconds is None or active < self.seconds)
+        return (self.evaluations is None or asked < self.evaluations) and (
+            self.seconds is None or active < self.seconds
+        )

@@ -19,7 +19,7 @@ from wolf.rows import Z95, Belief
 from wolf.terminal import decimals, number, safe
 
 WIDTH, HEIGHT = 960, 380
-_LEFT, _RIGHT, _TOP, _FOOT = 64, 100, 26, 42
+_LEFT, _RIGHT, _TOP, _FOOT = 64, 140, 26, 42
 
 
 class Span(NamedTuple):
@@ -112,8 +112,8 @@ def _axes(run: Run, frame: _Frame) -> Markup:
     seed = run.beliefs.get(run.header.seed_variant)
     if seed is not None:
         y = frame.y(seed.mean)
-        base = '<path class="seed" d="M{} {}H{}"/><text class="tick" x="{}" y="{}">seed</text>'
-        parts.append(Markup(base).format(_LEFT, y, WIDTH - _RIGHT, _LEFT + 4, y - 5))
+        base = '<path class="seed" d="M{} {}H{}"/><text class="tick" x="{}" y="{}" text-anchor="end">seed</text>'
+        parts.append(Markup(base).format(_LEFT, y, WIDTH - _RIGHT, WIDTH - _RIGHT - 4, y - 5))
     return Markup("").join(parts)
 
 
@@ -192,7 +192,7 @@ def _best(run: Run, frame: _Frame) -> Markup:
 
 def _fresh(run: Run, frame: _Frame) -> Markup:
     parts = []
-    for (name, belief), x in zip(_confirmed(run), (WIDTH - _RIGHT + 30, WIDTH - _RIGHT + 70), strict=False):
+    for (name, belief), x in zip(_confirmed(run), (WIDTH - _RIGHT + 35, WIDTH - _RIGHT + 100), strict=False):
         low, high = (frame.y(belief.mean + side * Z95 * _width(belief)) for side in (-1, 1))
         mark = (
             '<g class="fresh {}"><title>{} on fresh seeds: {} ± {}</title><path d="M{} {}V{}"/>'
@@ -203,7 +203,7 @@ def _fresh(run: Run, frame: _Frame) -> Markup:
         parts.append(Markup(mark).format(*said, x, low, high, x, frame.y(belief.mean), x, HEIGHT - _FOOT + 18, name))
     if parts:
         where = '<text class="label" x="{}" y="{}" text-anchor="middle">fresh seeds</text>'
-        parts.append(Markup(where).format(WIDTH - _RIGHT + 50, HEIGHT - 6))
+        parts.append(Markup(where).format(WIDTH - _RIGHT + 68, HEIGHT - 6))
     return Markup("").join(parts)
 
 

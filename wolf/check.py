@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from wolf.terminal import duration, line
+
 if TYPE_CHECKING:
     from population.knobs import Knob
     from population.literals import Value
-    from wolf.config import Config
+    from wolf.config import BudgetConfig, Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Plan:
         fresh: evaluations on fresh seeds after the search.
         slots: evaluations at the same time.
         seconds_each: what one evaluation takes at most; None if the judge does not say.
-        seconds: what the whole run takes at most; None if that is not known.
+        seconds_expected: what the whole run takes if evaluations take as long as usual; None if nobody knows.
+        seconds: what the whole run takes at most; None if nobody knows.
         runs: the folder that the run's own folder goes into, absolute.
         config: the resolved configuration.
     """
@@ -58,6 +62,7 @@ class Plan:
     fresh: int
     slots: int
     seconds_each: float | None
+    seconds_expected: float | None
     seconds: float | None
     runs: str
     config: dict[str, Any]
@@ -65,8 +70,6 @@ class Plan:
 
 def plan(config: Config) -> Plan:
     """What a run of this configuration would do; raises `ConfigError` if a file cannot be read."""
-    from pathlib import Path
-
     from population.genome import Genome
     from population.knobs import Space
     from wolf.target import Target
@@ -76,6 +79,7 @@ def plan(config: Config) -> Plan:
     space = Space.of(files, config.target.knobs)
     values = Genome.of(files, space).values
     fresh = 2 * config.confirm.seeds  # champion and seed
+    load = (config.budget, fresh, config.workers.slots)
     data = config.to_dict()
     config.judge.check(target.root)
     return Plan(
@@ -91,19 +95,18 @@ def plan(config: Config) -> Plan:
         fresh=fresh,
         slots=config.workers.slots,
         seconds_each=config.judge.seconds_each,
-        seconds=_total(
-            config.budget.evaluations, config.budget.hours, fresh, config.workers.slots, config.judge.seconds_each
-        ),
+        seconds_expected=_total(*load, config.judge.seconds_expected),
+        seconds=_total(*load, config.judge.seconds_each),
         runs=str(Path(config.runs).absolute()),
         config=data,
     )
 
 
-def _total(evaluations: int | None, hours: float | None, fresh: int, slots: int, each: float | None) -> float | None:
-    """Seconds at most; None if nothing bounds it."""
-    bounds = [3600 * hours] if hours is not None else []
-    if evaluations is not None and each is not None:
-        bounds.append(math.ceil(evaluations / slots) * each)
+def _total(budget: BudgetConfig, fresh: int, slots: int, each: float | None) -> float | None:
+    """Seconds for all evaluations if one takes `each`; None if nothing bounds it."""
+    bounds = [3600 * budget.hours] if budget.hours is not None else []
+    if budget.evaluations is not None and each is not None:
+        bounds.append(math.ceil(budget.evaluations / slots) * each)
     if not bounds or (fresh and each is None):
         return None
     return min(bounds) + math.ceil(fresh / slots) * (each or 0)
@@ -115,13 +118,6 @@ def _range(knob: Knob) -> str:
     return f"{knob.low:g} .. {knob.high:g}{' log' if knob.log else ''}"
 
 
-def _duration(seconds: float) -> str:
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"
-
-
 def _print(plan: Plan, command: str) -> None:
     search = plan.config["search"]
     files = ", ".join(f"{file} ({lines} lines)" for file, lines in plan.files.items())
@@ -129,10 +125,13 @@ def _print(plan: Plan, command: str) -> None:
     limits += [f"{plan.hours:g} hours"] if plan.hours else []
     stop = " or ".join(limits) + (f", then {plan.fresh} more on fresh seeds" if plan.fresh else "")
     threads = plan.config["workers"]["threads"]
-    take = "unknown: the judge sets no time limit"
+    take = []
+    if plan.seconds_expected is not None:
+        take.append(f"about {duration(plan.seconds_expected)}")
     if plan.seconds is not None:
-        take = f"at most {_duration(plan.seconds)}"
-        take += f" (one evaluation at most {_duration(plan.seconds_each)})" if plan.seconds_each else ""
+        take.append(f"at most {duration(plan.seconds)}")
+    if plan.seconds_each is not None:
+        take.append(f"one evaluation at most {duration(plan.seconds_each)}")
     click.echo(f"{click.style(plan.name, bold=True)}: the configuration is right; `{command}` would")
     for what, text in (
         ("evolve", f"{files} in {plan.root}"),
@@ -140,7 +139,7 @@ def _print(plan: Plan, command: str) -> None:
         ("search", f"{search['strategy']}, {search['mode']} mode, seed {search['seed']}"),
         ("stop after", stop),
         ("use", f"{plan.slots} worker{'s'[: plan.slots != 1]} of {threads} thread{'s'[: threads != 1]}"),
-        ("take", take),
+        ("take", ", ".join(take) or "unknown: the judge sets no time limit"),
         ("write to", f"{plan.runs}/{plan.name}-*"),
     ):
         click.echo(f"  {what:<11} {text}")
@@ -148,10 +147,10 @@ def _print(plan: Plan, command: str) -> None:
         click.echo("  no knobs were found: only the structure of the files can change")
         return
     width = max(len(knob.name) for knob in plan.knobs)
-    now = max(len(str(knob.value)) for knob in plan.knobs)
+    now = max(len(line(str(knob.value), 40)) for knob in plan.knobs)
     click.echo(f"\n  {len(plan.knobs)} knob{'s'[: len(plan.knobs) != 1]}")
     for knob in plan.knobs:
-        click.echo(f"    {knob.name:<{width}}  {knob.value!s:>{now}}   {knob.range}")
+        click.echo(f"    {knob.name:<{width}}  {line(str(knob.value), 40):>{now}}   {line(knob.range, 80)}")
 
 
 @click.command()
@@ -164,17 +163,18 @@ def command(ctx: click.Context, config: str, overrides: tuple[str, ...], as_json
 
     KEY=VALUE arguments go on top of the file: `budget.evaluations=20`.
     """
+    from judges.base import JudgeError
     from wolf.config import load
-    from wolf.errors import ConfigError, UsageError
+    from wolf.errors import ConfigError, WolfError
 
     try:
         found = plan(load(config, overrides))
-    except UsageError as error:
+    except (WolfError, JudgeError) as error:
         if not as_json:
             raise
         problems = error.problems if isinstance(error, ConfigError) else [str(error)]
         click.echo(json.dumps({"ok": False, "problems": [*problems]}))
-        ctx.exit(error.exit_code)
+        ctx.exit(error.exit_code if isinstance(error, WolfError) else 3)
     if as_json:
         click.echo(json.dumps({"ok": True, **asdict(found)}))
     else:

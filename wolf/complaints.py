@@ -37,7 +37,11 @@ def of(error: ValidationError, document: Document, model: type[BaseModel]) -> li
     """One text per mistake, in the order of the file; alternatives of one key become one sentence."""
     found: dict[Keys, list[str]] = {}
     for item in error.errors():
+        if item["type"] == "too_short" and len(item["input"]) > item["ctx"]["actual_length"]:
+            continue  # it is short of the items that are wrong, and those are reported
         keys = _keys(item["loc"], document.data, absent=item["type"] == "missing")
+        if item["type"].startswith("union_tag"):  # pydantic blames the mapping; what is wrong is its `kind`
+            keys = (*keys, item["ctx"]["discriminator"].strip("'"))
         found.setdefault(keys, []).append(_sentence(item, keys, document, model))
     order = {keys: n for n, keys in enumerate(document.marks)}
     return [
@@ -58,12 +62,14 @@ def _keys(loc: tuple[str | int, ...], data: Any, absent: bool) -> Keys:
 
 def _sentence(item: Any, keys: Keys, document: Document, model: type[BaseModel]) -> str:
     kind, context, value = item["type"], item.get("ctx", {}), item["input"]
-    if kind == "missing":
+    if kind in ("missing", "union_tag_not_found"):
         return "is missing"
     if kind == "extra_forbidden":
         return f"unknown key, {_meant(str(keys[-1]), sorted(known_keys(model, keys[:-1], document.data)))}"
-    if kind in ("literal_error", "enum"):
-        choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ", ").split(",")]
+    if kind in ("literal_error", "enum", "union_tag_invalid"):
+        value = context.get("tag", value)
+        expected = context.get("expected") or context["expected_tags"]
+        choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
         near = get_close_matches(str(value), choices, n=1)
         hint = f", did you mean {near[0]!r}?" if near else ""
         return f"expected one of {', '.join(choices)}, found {_shown(value)}{hint}"
@@ -76,8 +82,8 @@ def _sentence(item: Any, keys: Keys, document: Document, model: type[BaseModel])
         return f"expected letters, digits, '.', '_' and '-' only, found {_shown(value)}"
     if kind == "value_error":
         return str(context["error"]).removeprefix("knob: ")
-    expected = _EXPECTED.get(kind) or _EXPECTED.get(kind.split("_")[0])
-    return f"expected {expected}, found {_shown(value)}" if expected else item["msg"][:1].lower() + item["msg"][1:]
+    wanted = _EXPECTED.get(kind) or _EXPECTED.get(kind.split("_")[0])
+    return f"expected {wanted}, found {_shown(value)}" if wanted else item["msg"][:1].lower() + item["msg"][1:]
 
 
 def _meant(word: str, known: list[str]) -> str:

@@ -74,7 +74,7 @@ class Escape:
 
     @property
     def heat(self) -> float:
-        """0 just after a significant gain; 1 when as many fruitless evaluations have passed as this run has patience for.
+        """0 just after a significant gain; 1 when as many fruitless evaluations have passed as patience allows.
 
         Patience is PATIENCE, or half again what a gain has typically taken in this run, whichever is more.
         """

@@ -55,7 +55,7 @@ class NoiseGate:
         return None
 
     def contender(self, population: Population) -> str | None:
-        """Whom to read again: the incumbent, while its lead could be luck and it has been read less than READINGS times."""
+        """Whom to read again: the incumbent, while its lead could be luck, up to READINGS times."""
         incumbent = population.incumbent
         if not self._enabled or incumbent is None or not population.noise or incumbent == self.champion:
             return None

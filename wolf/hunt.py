@@ -157,7 +157,9 @@ class Wolf:
         if rng.random() >= self._options.departures:
             return None
         centre = self.population.incumbent if rng.random() < 0.5 else self._parents(1, rng, self._novelty(1.0))[0]
-        return self._free(ordinal, Purpose.DEPARTURE, centre or self._seed_variant.id, ("perturb:kick", "perturb:scatter"))
+        return self._free(
+            ordinal, Purpose.DEPARTURE, centre or self._seed_variant.id, ("perturb:kick", "perturb:scatter")
+        )
 
     def _escape(self, ordinal: int) -> Ask | None:
         """Every other ask while an expedition is under way; a new one when the search is hot."""
@@ -183,7 +185,9 @@ class Wolf:
         incumbent = self.population.incumbent or self._seed_variant.id
         strangers = self._parents(MATES, rng, 1.0)
         origin = {"stone": strangers[0], "cross": strangers[0], "return": self._seed_variant.id}.get(kind, incumbent)
-        operator = {"cross": "recombine:cross", "leap": "perturb:draw", "return": "perturb:scatter"}.get(kind, "perturb:kick")
+        operator = {"cross": "recombine:cross", "leap": "perturb:draw", "return": "perturb:scatter"}.get(
+            kind, "perturb:kick"
+        )
         ask = self._free(ordinal, Purpose.EXPEDITION, origin, (operator, "perturb:kick"), strangers[1:])
         return ask and replace(ask, launch=(kind, origin), expedition=len(self.escape.expeditions))
 
@@ -214,7 +218,7 @@ class Wolf:
         if model is None:
             drafts: Iterator[Draft] = self._drafts(centre, rng, 1, expedition is not None)
             draft = next((d for d in drafts if d.variant.id not in self.population), None)
-            return draft and self._make(ordinal, purpose, draft.variant, draft, expedition)
+            return None if draft is None else self._make(ordinal, purpose, draft.variant, draft, expedition)
         drafts = self._drafts(centre, rng, self._screen.pool, expedition is not None)
         choice = self._screen.choose(self.population, model, list(drafts), rng, best)
         if choice is None:

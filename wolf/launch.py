@@ -149,7 +149,9 @@ def _fresh_directory(runs: Path, name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise LedgerError(f"cannot make {path}: {error.strerror}; set runs: to a folder you can write to") from error
+            raise LedgerError(
+                f"cannot make {path}: {error.strerror}; set runs: to a folder you can write to"
+            ) from error
     raise LedgerError(f"{runs} is full of runs called {name}-{stamp}")
 
 

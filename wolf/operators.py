@@ -35,7 +35,7 @@ class Draft:
 
     @cached_property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """knob -> (value in the first parent, value here)."""
+        """Knob -> (value in the first parent, value here)."""
         return changes(self.base, self.genome)
 
     @cached_property
@@ -68,7 +68,7 @@ class Scene:
 
     def draft(self, genome: Genome | None, origin: str, *others: str) -> Draft | None:
         """A draft with the centre as its first parent; None stays None."""
-        return genome and Draft(genome, (self.centre, *others), origin, self.genome)
+        return None if genome is None else Draft(genome, (self.centre, *others), origin, self.genome)
 
 
 def _nudge(scene: Scene, rng: random.Random) -> Draft | None:
@@ -101,7 +101,7 @@ def _cross(scene: Scene, rng: random.Random) -> Draft | None:
     if other.skeleton_id == scene.genome.skeleton_id:
         return scene.draft(cross(scene.genome, other, scene.space, rng), "recombine:cross", mate)
     files = merge(scene.population.genome(next(iter(scene.population))), scene.genome, other, rng)
-    return scene.draft(files and Genome.of(files, scene.space), "recombine:merge", mate)
+    return None if files is None else scene.draft(Genome.of(files, scene.space), "recombine:merge", mate)
 
 
 def _join(scene: Scene, rng: random.Random) -> Draft | None:
@@ -126,7 +126,7 @@ def _reopen(scene: Scene, rng: random.Random) -> Draft | None:
     if member == scene.centre or not parents:
         return None
     then = changes(scene.population.genome(parents[0]), scene.population.genome(member))
-    values = {name: new for name, (_, new) in then.items() if name in scene.genome.values}
+    values = {name: new for name, (_, new) in then.items() if new is not None and name in scene.genome.values}
     if not values or len(values) > NEAR_MISS_KNOBS:
         return None
     return scene.draft(scene.genome.replace(values), "recombine:reopen", member)

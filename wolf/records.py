@@ -106,9 +106,9 @@ class Run:
     def status(self) -> str:
         """`running`, `stopped` (resumable, on purpose), `finished`, or `killed` (resumable, nobody said why)."""
         last = next((e.kind for e in reversed(self.events) if e.kind in ("resumed", "stopped", "finished")), None)
-        if last == "finished":
-            return "finished"
-        return "running" if self.locked else "stopped" if last == "stopped" else "killed"
+        if last in ("stopped", "finished"):
+            return last
+        return "running" if self.locked else "killed"
 
     @property
     def evaluations(self) -> int:

@@ -94,7 +94,7 @@ def _tiles(run: Run, digits: int) -> list[tuple[str, str, str]]:
     limit = run.header.budget.get("evaluations")
     failed = sum(not told.ok for told in run.searched)
     tiles.append(("evaluations", f"{run.evaluations}", f"{f'of {limit:g}, ' if limit else ''}{failed} failed"))
-    tiles.append(("time", duration(run.seconds), f"{run.header.slots} workers"))
+    tiles.append(("time", duration(final.get("seconds") or run.seconds), f"{run.header.slots} workers"))
     return tiles
 
 
@@ -107,9 +107,15 @@ def _difference(run: Run, old: str, new: str | None) -> dict[str, Any]:
     before, after = run.files(old), run.files(new)
     knobs = [(name, value(a), value(b)) for name, (a, b) in knob_changes(run, before, after).items()]
     lines = line_diff(before, after).split("\n")[:-1]
-    kinds = {"+": "add", "-": "cut", "@": "place"}
-    shown = [(kinds.get(text[:1], ""), text) for text in lines[:MOST_DIFF_LINES]]
+    shown = [(_kind(text), text) for text in lines[:MOST_DIFF_LINES]]
     return {"knobs": knobs, "lines": shown, "more": max(0, len(lines) - MOST_DIFF_LINES)}
+
+
+def _kind(text: str) -> str:
+    """What a line of a diff is, as a class of the page."""
+    if text.startswith(("--- a/", "+++ b/", "--- /dev/null", "+++ /dev/null", "@@", "\\")):
+        return "place"
+    return {"+": "add", "-": "cut"}.get(text[:1], "")
 
 
 def _lineage(run: Run, digits: int) -> list[dict[str, Any]]:

@@ -153,9 +153,8 @@ def climb(
 
 def _moved(draft: Draft, space: Space, before: Floats, after: Floats) -> Draft:
     """The draft with the knobs that differ between two unit rows set to the second."""
-    values = {
-        name: space[name].at(float(after[k])) for k, name in enumerate(space.names) if after[k] != before[k] and not np.isnan(after[k])
-    }
+    moved = [k for k in range(len(space.names)) if after[k] != before[k] and not np.isnan(after[k])]
+    values = {space.names[k]: space[space.names[k]].at(float(after[k])) for k in moved}
     return Draft(draft.genome.replace(values), draft.parents, draft.origin, draft.base)
 
 

@@ -93,5 +93,5 @@ def problems(config: TargetConfig) -> Iterator[tuple[Keys, str]]:
         try:
             Space.of(texts, config.knobs)
         except KnobError as error:
-            name = next((name for name in config.knobs if f"knob {name}:" in str(error)), None)
+            name = next((name for name in config.knobs if f" {name}:" in str(error)), None)
             yield ("target", "files") if name is None else ("target", "knobs", name), str(error)
