@@ -167,7 +167,10 @@ def _readings(run: Run, frame: _Frame) -> Markup:
 
 
 def _best(run: Run, frame: _Frame) -> Markup:
-    points = [(told.evaluations, told.best, told.champion) for told in run.curve if told.best is not None]
+    points: list[tuple[int, Belief, str | None]] = []
+    for told in run.curve:  # only where something changed: the steps between are straight
+        if told.best is not None and (not points or (told.best, told.champion) != points[-1][1:]):
+            points.append((told.evaluations, told.best, told.champion))
     upper, lower, middle = [], [], []
     for (x, belief, _), after in zip(points, [*points[1:], None], strict=True):
         ends = (frame.x(x), frame.x(after[0] if after else run.evaluations))

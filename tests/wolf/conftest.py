@@ -101,16 +101,17 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
         variant = _variant(rng, best, note)
         if variant.id not in truth:
             truth[variant.id] = best_loss + rng.gauss(0.05, 0.1)
-        ask(variant, "survey" if i < 10 else "hunt", 1 if 20 <= i < 28 else None)
+        purpose = "survey" if i < 10 else "hunt"
+        ask(variant, purpose, 1 if 20 <= i < 28 else None)
         if i % 7 == 5:
             fail = XSS if i == 5 else f"Traceback (most recent call last):\n  File x\nValueError: {HOSTILE} bad shape"
-            tell(variant, "hunt", fail=fail)
+            tell(variant, purpose, fail=fail)
             continue
         wins = truth[variant.id] < best_loss - 0.01
         if wins:
             crown(variant)
             best, best_loss = variant, truth[variant.id]
-        tell(variant, "hunt", crown=wins, outcome=rng.choice(["admitted", "rejected"]))
+        tell(variant, purpose, crown=wins, outcome=rng.choice(["admitted", "rejected"]))
     if end == "finished":
         for _ in range(5):
             tried += 1

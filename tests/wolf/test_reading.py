@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from wolf.errors import UsageError
+from wolf.reading import COMMANDS
+from wolf.records import load_run
+from wolf.tables import TABLES
+
+WriteRun = Callable[..., Path]
+Call = Callable[..., str]
+HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
+GROUP = click.Group(commands={str(command.name): command for command in COMMANDS})
+
+
+@pytest.fixture
+def wolf(write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Calls a command where ./runs holds one run, `demo`."""
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("runs/demo"))
+
+    def call(*arguments: str) -> str:
+        result = CliRunner().invoke(GROUP, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return call
+
+
+def test_top_ranks_by_estimate_and_counts_failures(wolf: Call) -> None:
+    lines = wolf("top", "-n", "3").splitlines()
+    assert lines[0] == "runs/demo · finished · 40 evaluations · 38 variants"
+    assert lines[1].startswith("On fresh seeds the champion is better")
+    assert lines[4].startswith("  1★     2.981   0.015   3  f64db3f2f1ac")
+    assert "5 failed:" in lines and any(line.startswith("   4 × crashed: ValueError") for line in lines)
+
+
+def test_top_for_machines(wolf: Call) -> None:
+    found = json.loads(wolf("top", "demo", "--json"))
+    means = [row["mean"] for row in found["variants"]]
+    assert means == sorted(means) and len(means) == 10
+    assert found["status"] == "finished" and found["gain"]["low"] > 0 and found["fresh"]
+    assert found["variants"][0]["variant"] == found["champion"]
+    assert sum(found["failures"].values()) == 5
+
+
+def test_top_of_a_maximised_run_puts_the_largest_first(wolf: Call, write_run: WriteRun) -> None:
+    write_run(Path("runs/up"), goal="maximize")
+    means = [row["mean"] for row in json.loads(wolf("top", "up", "--json"))["variants"]]
+    assert means == sorted(means, reverse=True)
+
+
+def test_show_tells_where_it_came_from_and_every_reading(wolf: Call) -> None:
+    text = wolf("show")
+    assert text.startswith("variant f64db3f2f1ac · the champion")
+    assert "made by   recombine:join from 05bacbe8c7ac" in text
+    assert "changed   LR 0.0893 -> 0.0341, DEPTH 11 -> 5" in text
+    assert text.count(" confirm, seed ") == 5 and "rank 1 of 33" in text
+    assert "-LR = 0.0893" in text and "+LR = 0.0341" in text
+    assert wolf("show", "seed").startswith("variant dbf57f9410b7 · the seed")
+
+
+def test_show_of_a_failure_shows_its_feedback_harmlessly(wolf: Call) -> None:
+    text = wolf("show", "63bc45a5")
+    assert "feedback of its last evaluation" in text and "  | ValueError: \\x1b]0;owned" in text
+    assert not HARMFUL.search(text.replace("\n", ""))
+
+
+def test_show_for_machines(wolf: Call) -> None:
+    found = json.loads(wolf("show", "best", "--run", "demo", "--json"))
+    assert found["variant"] == "f64db3f2f1ac" and found["champion"] is True
+    assert found["changes"] == {"LR": [0.0893, 0.0341], "DEPTH": [11, 5]}
+    assert len(found["evaluations"]) == 6 and "train.py" in found["files"]
+
+
+def test_diff_is_from_the_seed_or_between_two(wolf: Call) -> None:
+    text = wolf("diff", "best")
+    assert text.startswith("dbf57f9410b7 -> f64db3f2f1ac")
+    assert "knobs: LR 0.02 -> 0.0341, DEPTH 4 -> 5" in text and "better by 0.719" in text
+    assert "+LR = 0.02 " in wolf("diff", "best", "seed")
+    assert "the files are the same" in wolf("diff", "best", "best")
+    found = json.loads(wolf("diff", "best", "--json"))
+    assert found["changes"]["DEPTH"] == [4, 5] and found["diff"].startswith("--- a/train.py\n+++ b/train.py\n@@")
+
+
+def test_tree_keeps_the_champions_line_in_the_first_column(wolf: Call) -> None:
+    lines = wolf("tree").splitlines()
+    run = load_run("demo")
+    trunk = [line.split()[1] for line in lines if line[0] in "★◆○✗"][:-1]
+    assert trunk == [proposal.id[:8] for proposal in run.lineage(run.champion or "")]
+    assert any("(+3 not kept)" in line for line in lines)
+    everything = wolf("tree", "--all").splitlines()
+    assert len(everything) == len(run.variants) + 1 > len(lines)
+    assert {row["variant"] for row in json.loads(wolf("tree", "--all", "--json"))["variants"]} == set(run.variants)
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_export_is_stable_and_the_formats_agree(wolf: Call, table: str) -> None:
+    jsonl = wolf("export", "demo", "--table", table)
+    assert jsonl == wolf("export", "--table", table, "--json")
+    rows = [json.loads(line) for line in jsonl.split("\n")[:-1]]
+    assert [tuple(row) for row in rows] == [TABLES[table].columns] * len(rows)
+    cells = list(csv.reader(io.StringIO(wolf("export", "--table", table, "--format", "csv"))))
+    assert tuple(cells[0]) == TABLES[table].columns and len(cells) == len(rows) + 1
+    if table == "events":
+        assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
+    if table == "evaluations":
+        assert [row["ordinal"] for row in rows] == list(range(1, 46))
+
+
+def test_results_tsv_is_autoresearchs(wolf: Call) -> None:
+    lines = wolf("export", "--format", "results.tsv").split("\n")[:-1]
+    assert lines[0] == "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+    rows = [line.split("\t") for line in lines[1:]]
+    assert {len(row) for row in rows} == {5} and len(rows) == 40
+    assert rows[0][2:4] == ["2.0", "keep"] and re.fullmatch(r"[0-9a-f]{7}", rows[0][0])
+    crashes = [row for row in rows if row[3] == "crash"]
+    assert len(crashes) == 5 and {(row[1], row[2]) for row in crashes} == {("0.000000", "0.0")}
+    kept = [float(row[1]) for row in rows if row[3] == "keep"]
+    assert len(kept) == 1 + len(load_run("demo").crowned)
+
+
+def test_export_writes_to_a_file(wolf: Call, tmp_path: Path) -> None:
+    wolf("export", "--table", "variants", "-o", "variants.jsonl")
+    assert len((tmp_path / "variants.jsonl").read_text().splitlines()) == 38
+
+
+def test_export_best_writes_the_champions_files_and_overwrites_nothing(wolf: Call, tmp_path: Path) -> None:
+    wolf("export", "--best", "best")
+    text = (tmp_path / "best/train.py").read_text()
+    assert "LR = 0.0341" in text
+    assert json.loads(wolf("export", "--best", "best", "--json"))["files"] == ["best/train.py"]
+    (tmp_path / "best/train.py").write_text("mine")
+    with pytest.raises(UsageError, match="exists and differs"):
+        wolf("export", "--best", "best")
+    wolf("export", "--best", "best", "--force")
+    assert (tmp_path / "best/train.py").read_text() == text
+
+
+@pytest.mark.parametrize("arguments", [["show", "nope"], ["diff", "best", "nope"], ["top", "nowhere"]])
+def test_what_is_not_there_is_one_sentence(wolf: Call, arguments: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        wolf(*arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_has_only_begun_reads_without_complaint(wolf: Call, write_run: WriteRun) -> None:
+    write_run(Path("runs/young"), evaluations=0, end="")
+    assert "Nothing has been scored yet." in wolf("top", "young")
+    assert "not scored" in wolf("show", "seed", "--run", "young")
+    assert wolf("tree", "young").startswith("✗ dbf57f94  waiting")
+    assert wolf("export", "young") == ""

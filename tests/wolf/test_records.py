@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wolf.errors import UsageError
+from wolf.events import Event
+from wolf.ledger import Ledger
+from wolf.records import Run, find_run, load_run
+from wolf.rows import Belief
+
+Story = Callable[..., list[Event]]
+WriteRun = Callable[..., Path]
+
+
+def test_a_run_on_disk_reads_back_as_it_was_told(story: Story, write_run: WriteRun, tmp_path: Path) -> None:
+    read = load_run(write_run(tmp_path / "demo"))
+    folded = Run.of(story())
+    assert [told.score for told in read.told] == [told.score for told in folded.told]
+    assert list(read.variants) == list(folded.variants)
+    assert read.champion == folded.champion
+    assert len(read.files(read.champion or "")["train.py"]) > 50
+
+
+def test_status_tells_how_a_run_ended(write_run: WriteRun, tmp_path: Path) -> None:
+    for end, status in (("finished", "finished"), ("stopped", "stopped"), ("", "killed")):
+        assert load_run(write_run(tmp_path / f"run-{status}", end=end)).status == status
+
+
+def test_a_locked_run_is_running_even_after_it_once_finished(write_run: WriteRun, tmp_path: Path) -> None:
+    path = write_run(tmp_path / "demo", end="stopped")
+    with Ledger.open(path, write=True) as ledger:
+        ledger.append([("resumed", {"ordinal": 40})])
+        assert load_run(path).status == "running"
+    assert load_run(path).status == "killed"
+
+
+def test_confirmations_are_neither_searched_nor_believed(story: Story) -> None:
+    run = Run.of(story())
+    assert len(run.told) == len(run.searched) + 5
+    assert run.evaluations == 40
+    assert run.beliefs[run.champion or ""].n == 3
+
+
+def test_the_curve_only_improves_and_ends_at_the_champion(story: Story) -> None:
+    for goal in ("minimize", "maximize"):
+        run = Run.of(story(goal=goal))
+        losses = [run.header.goal.loss(told.best.mean) for told in run.curve if told.best]
+        assert losses == sorted(losses, reverse=True)
+        assert run.curve[-1].champion == run.champion
+
+
+def test_gain_is_positive_when_better_in_either_direction(story: Story) -> None:
+    for goal in ("minimize", "maximize"):
+        run = Run.of(story(goal=goal))
+        gain = run.gain(run.champion or "", run.header.seed_variant)
+        assert gain is not None and gain.low < gain.mean < gain.high
+        assert gain.low > 0
+        assert run.ranking()[0] == run.champion
+
+
+def test_what_is_in_flight_is_known_until_it_comes_back(story: Story) -> None:
+    run: Run | None = None
+    for event in story():
+        if run is None:
+            run = Run.of([event])
+            continue
+        run.add(event)
+        if event.kind == "asked":
+            assert event.body["ordinal"] in run.working
+        if event.kind == "told":
+            assert event.body["ordinal"] not in run.working
+
+
+def test_time_does_not_count_the_pause_before_a_resume(story: Story) -> None:
+    events = story(end="stopped")
+    run = Run.of(events)
+    before = run.seconds
+    run.add(Event(len(events) + 1, events[-1].time + 9_999, "resumed", {"ordinal": 40}))
+    assert run.seconds == before == 5.0 * (len(events) - 1)
+    assert run.reason == ""
+
+
+def test_expeditions_span_the_evaluations_they_lasted(story: Story) -> None:
+    (trip,) = Run.of(story()).expeditions.values()
+    assert (trip.started, trip.ended, trip.outcome, trip.evaluations) == (20, 28, "champion", 8)
+
+
+def test_lineage_leads_from_the_seed_and_survives_a_circle(story: Story) -> None:
+    run = Run.of(story())
+    line = run.lineage(run.champion or "")
+    assert line[0].id == run.header.seed_variant
+    assert line[-1].id == run.champion
+    for id, parent in (("x", "y"), ("y", "x")):
+        run.add(Event(999, 0.0, "variant", {"id": id, "files": {}, "parents": [parent], "origin": "o", "note": ""}))
+    assert [proposal.id for proposal in run.lineage("x")] == ["y", "x"]
+
+
+def test_failures_are_grouped_by_the_line_that_names_the_error(story: Story) -> None:
+    groups = Run.of(story()).failures()
+    assert [len(group) for group in groups.values()] == [4, 1]
+    assert next(iter(groups)).startswith("crashed: ValueError: ")
+
+
+def test_names_resolve_to_variants_or_to_a_sentence(story: Story) -> None:
+    run = Run.of(story())
+    best = run.champion or ""
+    assert run.resolve("best") == run.resolve(best) == run.resolve(best[:6]) == best
+    assert run.resolve("seed") == run.header.seed_variant
+    for name, says in (("zzz", "no variant starts with"), ("", "no variant starts with")):
+        with pytest.raises(UsageError, match=says):
+            run.resolve(name)
+    for id in ("aa11", "aa22"):
+        run.add(Event(999, 0.0, "variant", {"id": id, "files": {}, "parents": [], "origin": "o", "note": ""}))
+    with pytest.raises(UsageError, match="beginning of 2 variants"):
+        run.resolve("aa")
+
+
+def test_a_run_without_a_score_has_no_champion(story: Story) -> None:
+    run = Run.of(story()[:3])
+    assert run.champion is None and run.curve == [] and run.ranking() == []
+    with pytest.raises(UsageError, match="no champion yet"):
+        run.resolve("best")
+
+
+def test_a_history_must_begin_with_its_run(story: Story) -> None:
+    for events in ([], story()[1:]):
+        with pytest.raises(ValueError, match="first event"):
+            Run.of(events)
+
+
+def test_unknown_spread_is_infinite_and_unknown_mean_is_no_belief() -> None:
+    assert Belief.of({"mean": 1.0, "sigma": None, "n": 1}) == Belief(1.0, math.inf, 1)
+    assert Belief.of({"mean": 1.0, "se": 0.5, "n": 2}) == Belief(1.0, 0.5, 2)
+    assert Belief.of({"mean": None}) is Belief.of(None) is None
+
+
+def test_a_run_is_found_by_folder_by_name_or_as_the_latest(
+    write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"no run in \./runs"):
+        find_run()
+    old, new = (write_run(Path("runs") / name, evaluations=4) for name in ("zzz-old", "new"))
+    os.utime(old / "ledger.db", (1, 1))
+    load_run(old)  # reading is not writing: it does not make a run the latest
+    assert find_run() == find_run("runs") == new
+    assert find_run("zzz-old") == find_run(old) == old
+    with pytest.raises(UsageError, match="no run at nowhere"):
+        find_run("nowhere")
+
+
+def test_frames_have_stable_columns_and_hold_hostile_text(story: Story) -> None:
+    run = Run.of(story())
+    evaluations, variants = run.evaluations_frame(), run.variants_frame()
+    assert list(evaluations.columns[:5]) == ["ordinal", "time", "variant", "purpose", "status"]
+    assert len(evaluations) == 45 and len(variants) == len(run.variants)
+    assert list(variants.loc[variants["champion"], "variant"]) == [run.champion]
+    assert list(run.events_frame().columns) == ["seq", "time", "kind", "body"]
