@@ -63,6 +63,11 @@ class Judge(Protocol):
         """What one evaluation takes at most, in wall-clock seconds; None if nobody knows."""
         ...
 
+    @property
+    def seconds_expected(self) -> float | None:
+        """What one evaluation takes usually; None if nobody knows."""
+        ...
+
     def check(self, root: Path) -> None:
         """Look at once whether what the judge needs is there; the quick part of `prepare`.
 
@@ -111,6 +116,11 @@ class JudgeConfig(BaseModel):
     @property
     def seconds_each(self) -> float | None:
         """See `Judge.seconds_each`; unknown unless a judge says otherwise."""
+        return None
+
+    @property
+    def seconds_expected(self) -> float | None:
+        """See `Judge.seconds_expected`; unknown unless a judge says otherwise."""
         return None
 
     def check(self, root: Path) -> None:

@@ -141,6 +141,11 @@ class TrainingJudge(JudgeConfig):
         """What one evaluation takes at most."""
         return self.budget.clock + 2 * self.patience
 
+    @property
+    def seconds_expected(self) -> float | None:
+        """The budget, and about two seconds to start and to score; unknown for a budget of tokens."""
+        return self.budget.clock + 2 if self.budget.clock else None
+
     def check(self, root: Path) -> None:
         """See whether torch and the target's `train.py` are there.
 

@@ -24,7 +24,7 @@ COMMANDS = {  # name -> where it is, and what it does
     "diff": ("wolf.reading:diff", "what changed between two variants"),
     "tree": ("wolf.reading:tree", "who descends from whom"),
     "export": ("wolf.reading:export", "a run as a table, or a variant as files"),
-    "report": ("wolf.reading:report", "a run as one HTML page"),
+    "report": ("wolf.report:report", "a run as one HTML page"),
     "init": ("wolf.init:command", "write a small project to start from"),
     "check": ("wolf.check:command", "check a configuration and say what a run would do and cost"),
     "doctor": ("wolf.doctor:command", "what works on this machine, and what does not"),
@@ -79,6 +79,8 @@ def exit_code(error: Exception) -> int | None:
     """The exit code of an error that is meant for the user; None for a bug of ours."""
     if isinstance(error, WolfError):
         return error.exit_code
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return 3  # a folder that may not be written, a disk that is full
     base = sys.modules.get("judges.base")  # if nobody has imported it, nobody has raised its error
     return 3 if base is not None and isinstance(error, base.JudgeError) else None
 

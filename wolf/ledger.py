@@ -61,8 +61,10 @@ class Ledger:
         self._variants: dict[str, int] = {}  # id -> seq of its event
 
     @classmethod
-    def create(cls, run_dir: Path, header: Mapping[str, Any]) -> Ledger:
-        """Start a ledger whose first event is `run` with `header` as its body; `run_dir` is made if need be.
+    def create(cls, run_dir: Path, header: Mapping[str, Any], variants: Sequence[Variant] = ()) -> Ledger:
+        """Start a ledger whose first event is `run` with `header` as its body, then `variants`, all or nothing.
+
+        `run_dir` is made if need be.
 
         Raises:
             LedgerError: if there is a ledger already, or the place cannot be written.
@@ -83,7 +85,7 @@ class Ledger:
                 ledger._begin()
                 for statement in _SCHEMA.split(";"):
                     ledger._db.execute(statement)
-            ledger._append([("run", header)], [])
+            ledger._append([("run", header)], variants)
             _sync_folder(run_dir)
         except BaseException:
             os.close(lock)
@@ -177,8 +179,9 @@ class Ledger:
             with _plainly(self._path):
                 new = {variant.id: variant for variant in variants if variant.id not in self._variants}
                 made = [("variant", self._store(variant)) for variant in new.values()]
+                ordered = [*made, *records] if self._seq else [*records, *made]  # the header is first of all
                 now, digest, events = time.time(), self._hash, []
-                for seq, (kind, body) in enumerate([*made, *records], start=self._seq + 1):
+                for seq, (kind, body) in enumerate(ordered, start=self._seq + 1):
                     text = json.dumps(body, allow_nan=False, separators=(",", ":"))
                     digest = _link(digest, seq, now, kind, text)
                     self._db.execute(_INSERT_EVENT, (seq, now, kind, text, digest))

@@ -89,6 +89,12 @@ def test_what_goes_in_comes_out(tmp_path_factory, records, trees) -> None:
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
+def test_a_run_begins_with_its_header_and_its_first_variants_at_once(tmp_path: Path) -> None:
+    Ledger.create(tmp_path / "r", HEADER, [variant(1)]).close()
+    events, variants = everything(tmp_path / "r")
+    assert [event.kind for event in events] == ["run", "variant"] and variants == [variant(1)]
+
+
 def test_a_variant_is_stored_once(tmp_path: Path) -> None:
     with Ledger.create(tmp_path / "r", HEADER) as ledger:
         assert [event.kind for event in ledger.append([], [variant(1), variant(1)])] == ["variant"]

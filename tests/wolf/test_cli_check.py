@@ -1,0 +1,209 @@
+"""The command line around a run: check, init, doctor, schema, recover, and how errors reach a person."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import judges
+from judges.base import Context, JudgeError
+from population.evaluation import Status
+from wolf import _guard, cli
+from wolf.config import load
+from wolf.doctor import Health, examine
+from wolf.errors import LedgerBusy, SetupError, WolfError
+from wolf.init import STARTER
+from wolf.ledger import Ledger
+from wolf.target import Target
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def wolf(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments, prog_name="wolf")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh starter project as the current directory."""
+    assert wolf("init", str(tmp_path / "p")).exit_code == 0
+    monkeypatch.chdir(tmp_path / "p")
+    return tmp_path / "p"
+
+
+def test_help_lists_every_command_and_imports_none(tmp_path: Path) -> None:
+    code = "import sys; from wolf.cli import main\ntry: main(['--help'])\nfinally: print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert all(f"\n  {name} " in done.stdout for name in cli.COMMANDS)
+    loaded = set(done.stderr.split())
+    assert not loaded & {"torch", "numpy", "scipy", "pandas", "pydantic", "yaml", "rich", "anthropic", "wolf.config"}
+
+
+def test_help_answers_at_once() -> None:
+    best = min(_seconds([sys.executable, "-m", "wolf", "--help"]) for _ in range(3))
+    assert best < 0.3
+
+
+def _seconds(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_where_it_is_said_to_be(name: str) -> None:
+    module, _, attribute = cli.COMMANDS[name][0].partition(":")
+    command = getattr(import_module(module), attribute)
+    assert command.help
+    assert wolf(name, "--help").exit_code == 0
+
+
+def test_a_misspelt_command() -> None:
+    result = wolf("chekc")
+    assert result.exit_code == 2
+    assert "there is no command 'chekc'; did you mean `wolf check`?" in result.stderr
+
+
+def test_check_says_what_a_run_would_do(here: Path) -> None:
+    result = wolf("check", "task.yaml", "workers.slots=2")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "forecast: the configuration is right; `wolf run task.yaml workers.slots=2` would",
+        f"  evolve      forecast.py (18 lines) in {here}",
+        "  judge by    function: error, lower is better",
+        "  search      wolf, cohort mode, seed 0",
+        "  stop after  60 evaluations, then 6 more on fresh seeds",
+        "  use         2 workers of 1 thread",
+        "  take        at most 11m 00s, one evaluation at most 20s",
+        f"  write to    {here}/runs/forecast-*",
+        "",
+        "  5 knobs",
+        "    LEVEL     0.5   0.01 .. 1",
+        "    TREND     0.5   0.001 .. 1 log",
+        "    SEASON    0.5   0.01 .. 1",
+        "    PERIOD      7   2 .. 30",
+        "    DAMPED  False   False | True",
+    ]
+
+
+def test_check_for_machines(here: Path) -> None:
+    found = json.loads(wolf("check", "task.yaml", "--json").stdout)
+    assert found["ok"] and found["evaluations"] == 60 and found["fresh"] == 6 and found["metric"] == "error"
+    assert found["knobs"][3] == {"name": "PERIOD", "value": 7, "range": "2 .. 30"}
+    assert found["config"]["search"]["strategy"] == "wolf"
+    result = wolf("check", "task.yaml", "--json", "search.sede=1", "budget.evaluations=0")
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)
+    assert not found["ok"] and [problem.split(": ")[1] for problem in found["problems"]] == [
+        "budget.evaluations",
+        "search.sede",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["check", "task.yaml", "search.seeed=1"], 2, "command line: search.seeed: unknown key, did you mean 'seed'?"),
+        (["check", "nowhere.yaml"], 2, "there is no file nowhere.yaml; `wolf init` makes a first configuration"),
+        (["check", "task.yaml", "judge.call=gone.py:score"], 3, "judge.call names gone.py, which is not in the target"),
+        (["init"], 2, "already has forecast.py, judge.py, memo.md, task.yaml"),
+        (["recover", "runs/none"], 3, "there is no run in runs/none"),
+    ],
+)
+def test_errors_are_sentences_with_exit_codes(here: Path, arguments: list[str], code: int, sentence: str) -> None:
+    result = wolf(*arguments)
+    assert result.exit_code == code
+    assert sentence in result.stderr and "Traceback" not in result.output
+    with pytest.raises((WolfError, JudgeError)) as raised:
+        CliRunner().invoke(cli.main, ["--debug", *arguments], catch_exceptions=False)
+    assert cli.exit_code(raised.value) == code
+
+
+def test_exit_codes() -> None:
+    assert cli.exit_code(LedgerBusy("x")) == 75
+    assert cli.exit_code(JudgeError("x")) == 3
+    assert cli.exit_code(PermissionError("x")) == 3
+    assert cli.exit_code(BrokenPipeError()) is None
+    assert cli.exit_code(ValueError("a bug of ours")) is None
+
+
+def test_the_starter_project_scores_and_can_be_improved(here: Path, tmp_path: Path) -> None:
+    config = load("task.yaml")
+    target = Target.of(config.target)
+    seed = target.seed()
+    better = type(seed)({"forecast.py": seed.files["forecast.py"].replace("PERIOD = 7", "PERIOD = 12")})
+    scores = []
+    for n, variant in enumerate((seed, better)):
+        (tmp_path / f"s{n}").mkdir()
+        evaluation = config.judge.evaluate(variant, Context(target.root, tmp_path / f"s{n}", seed=1))
+        assert evaluation.status is Status.OK, evaluation.feedback
+        scores.append(evaluation.score)
+    assert scores[1] < 0.7 * scores[0]
+    assert "forecast" in target.memo().lower()
+
+
+def test_init_ships_all_its_files_and_never_overwrites(here: Path) -> None:
+    assert {path.name for path in here.iterdir()} == {path.name for path in STARTER.iterdir() if path.is_file()}
+    (here / "memo.md").write_text("mine")
+    assert wolf("init", ".").exit_code == 2
+    assert (here / "memo.md").read_text() == "mine"
+
+
+def test_doctor(here: Path) -> None:
+    result = wolf("doctor")
+    assert result.exit_code == 0 and "SQLite" in result.stdout
+    found = json.loads(wolf("doctor", "--json").stdout)
+    assert found["ok"] and {"python", "packages", "gpu", "ledger"} <= {finding["what"] for finding in found["findings"]}
+    assert not list(here.glob(".wolf-doctor-*"))
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which nothing can be made")
+def test_doctor_finds_that_runs_cannot_be_written() -> None:
+    broken = {finding.what for finding in examine(Path("/proc/self/runs")) if finding.health is Health.BROKEN}
+    assert "ledger" in broken
+    assert wolf("doctor", "--runs", "/proc/self/runs").exit_code == 3
+
+
+def test_recover(here: Path) -> None:
+    Ledger.create(here / "runs" / "r", {}).close()
+    result = wolf("recover", "runs/r")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "kept 1 events; the damaged ledger is now runs/r/ledger.damaged-1.db\nnext: wolf resume runs/r\n"
+    )
+
+
+def test_schema_is_printed() -> None:
+    assert json.loads(wolf("schema").stdout)["properties"]["search"]
+
+
+def test_a_stranger_with_our_packages_name_is_noticed(tmp_path: Path) -> None:
+    _guard.check_sisters()
+    (tmp_path / "judges").mkdir()
+    (tmp_path / "judges" / "__init__.py").write_text("")
+    code = "import sys; sys.path.append(sys.argv[1]); from wolf.cli import main; main(['check', 'x.yaml'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(REPOSITORY)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3
+    assert "another package of that name is in the way" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_broken_installation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judges.__file__
+    monkeypatch.setitem(_guard.SISTERS, "judges", "gone.py")
+    with pytest.raises(SetupError, match="Auto Wolf's package 'judges' should lie in"):
+        _guard.check_sisters()
