@@ -267,5 +267,5 @@ def _check_names(
     names |= {name.split("[")[0] for name in names}
     for name in said:
         if name not in names and name not in slots:
-            near = difflib.get_close_matches(name, sorted(names), 1)
+            near = difflib.get_close_matches(name, sorted(names), 1, 0.5)
             raise KnobError(f"knob {name}: no file has such a literal" + (f"; did you mean {near[0]}?" if near else ""))

@@ -19,7 +19,7 @@ _SEED = re.compile(r"(?<![A-Za-z])(?i:seeds?)(?![A-Za-z])|(?<=[a-z])Seeds?(?![a-
 _CAPS = re.compile(r"(?:\w+\.)?_*[A-Z][A-Z0-9_]*(?:\[\d+\]|\.\w+)*")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _COMMENT = re.compile(r"[^#\r\n]*#[^\r\n]*?\bknob:[ \t]*([^#\r\n]*)")
-_LONGEST = 8  # a longer list of numbers is data
+_LONGEST = 8  # a longer list, or a nested one, is data
 _DULL = (0, 1, -1)  # inside functions: indices, first steps, neutral elements
 _RANDOM = ("Random", "RandomState", "default_rng", "PRNGKey")
 _SETTING = (ast.keyword, ast.arguments, ast.Assign, ast.AnnAssign, ast.Call)  # where True and False are switches
@@ -111,8 +111,8 @@ def _constants(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[tuple[str
 
 def _leaves(name: str, node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     if isinstance(node, ast.Tuple | ast.List):
-        for i, element in enumerate(node.elts if len(node.elts) <= _LONGEST else ()):
-            yield from _leaves(f"{name}[{i}]", element)
+        if len(node.elts) <= _LONGEST and all(is_literal(element) for element in node.elts):
+            yield from ((f"{name}[{i}]", element) for i, element in enumerate(node.elts))
     elif isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and isinstance(key.value, str):

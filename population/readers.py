@@ -98,7 +98,7 @@ def _yaml(text: str) -> Iterator[Site]:
         elif name:
             start, end = node.start_mark.index, node.end_mark.index
             source = text[start:end]
-            if node.style is None and source == node.value:
+            if not node.style and source == node.value:
                 value = _scalar(source)
                 yield _leaf(text, name, start, end, source if value is None else value)
             elif node.style in ("'", '"') and source[:1] == node.style == source[-1:]:
