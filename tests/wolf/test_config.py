@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wolf import shipped
+from judges.base import JudgeConfig, LocalPath
+from judges.workspace import tree
+from population.evaluation import Goal
+from wolf import kinds, shipped
 from wolf.config import Config, cores, load, schema
-from wolf.errors import ConfigError, UsageError
+from wolf.errors import ConfigError, SetupError, UsageError
 from wolf.target import Target
 
 REPOSITORY = Path(__file__).parents[2]
@@ -196,6 +204,52 @@ def test_another_kind_of_judge_replaces_the_keys_of_the_one_below(project: Path)
     assert load(str(project / "more.yaml")).to_dict()["judge"]["call"] == "j.py:score"
 
 
+class LengthJudge(JudgeConfig):
+    """A judge of another package."""
+
+    kind: Literal["length"]
+    words: LocalPath
+    goal: Goal = Goal.MINIMIZE
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package that registers one judge that works and two that do not."""
+    module = ModuleType("their_judges")
+    module.LengthJudge = LengthJudge  # type: ignore[attr-defined]
+    module.broken = print  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "their_judges", module)
+    places = {"length": "their_judges:LengthJudge", "gone": "nowhere_at_all:X", "odd": "their_judges:broken"}
+    points = {name: EntryPoint(name, place, "wolf.judges") for name, place in places.items()}
+    monkeypatch.setattr(kinds, "theirs", lambda: points)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_judge_of_another_package(project: Path) -> None:
+    head, tail = GOOD.partition("judge:")[0], "budget: {hours: 1}\n"
+    (project / "l.yaml").write_text(f"{head}judge: {{kind: length, words: w/*.txt}}\n{tail}")
+    config = load(str(project / "l.yaml"))
+    assert isinstance(config.judge, LengthJudge)
+    assert config.judge.words == project / "w" / "*.txt"
+    assert Config.from_dict(config.to_dict()) == config
+    assert problems(project, f"{head}judge: {{kind: length, word: 3}}\n{tail}") == [
+        "bad.yaml:2:1: judge.words: is missing",
+        "bad.yaml:2:23: judge.word: unknown key, did you mean 'words'?",
+    ]
+    for kind, sentence in (
+        ("gone", "cannot be imported: No module named 'nowhere_at_all'"),
+        ("odd", "is not a judges"),
+    ):
+        (project / "l.yaml").write_text(f"{head}judge: {{kind: {kind}}}\n{tail}")
+        with pytest.raises(SetupError, match=f"the judge {kind!r} {sentence}"):
+            load(str(project / "l.yaml"))
+
+
+def test_a_configuration_can_be_sent_to_another_process(project: Path) -> None:
+    config = load(str(project / "task.yaml"))
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
 def test_target_reads_the_memo_anew_and_hashes_what_is_frozen(project: Path) -> None:
     target = Target.of(load(str(project / "task.yaml")).target)
     assert target.seed().files == {"train.py": (project / "train.py").read_text()}
@@ -208,8 +262,6 @@ def test_target_reads_the_memo_anew_and_hashes_what_is_frozen(project: Path) -> 
     (project / "memo.md").unlink()
     assert target.memo() == ""
     (project / "data.txt").write_text("new")
-    from judges.workspace import tree
-
     tree.cache_clear()  # listed once per process
     assert target.tree_hash() != before
 
