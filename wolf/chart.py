@@ -112,7 +112,7 @@ def _axes(run: Run, frame: _Frame) -> Markup:
     seed = run.beliefs.get(run.header.seed_variant)
     if seed is not None:
         y = frame.y(seed.mean)
-        base = '<path class="seed" d="M{} {}H{}"/><text class="tick" x="{}" y="{}" text-anchor="end">seed</text>'
+        base = '<path class="baseline" d="M{} {}H{}"/><text class="tick" x="{}" y="{}" text-anchor="end">seed</text>'
         parts.append(Markup(base).format(_LEFT, y, WIDTH - _RIGHT, WIDTH - _RIGHT - 4, y - 5))
     return Markup("").join(parts)
 
@@ -139,7 +139,7 @@ def _expeditions(run: Run, frame: _Frame) -> Markup:
                 width,
                 tall,
                 left + 3,
-                _TOP + 12,
+                _TOP + 20,
                 trip.id,
             )
         )

@@ -106,6 +106,8 @@ class _Follower(Silence):
 
     def __init__(self, path: Path | None, so_far: Run | None, out: TextIO) -> None:
         self._path, self._out, self.run = path, out, so_far
+        if so_far is not None and so_far.read is None:
+            so_far.read = _reader(path)
         self._lock = threading.Lock()
 
     def _fold(self, event: Event) -> Run | None:

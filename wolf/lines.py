@@ -33,8 +33,7 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             facts = f"[{count:>{width}}] {score:>8}  {told.variant[:8]}  {told.outcome:<9}  {told.purpose:<10}"
             return [f"{facts}  {what_changed(asked, told)} · {why_so(told)}"]
         case "crowned" if gain := run.crowned[-1].gain:
-            interval = f"{number(gain.mean, digits)} [{number(gain.low, digits)}, {number(gain.high, digits)}]"
-            return [f"★ new champion {body['variant'][:8]}, better than the last by {interval}"]
+            return [f"★ new champion {body['variant'][:8]}, better than the last by {gain.text(digits)}"]
         case "noise":
             return [line(f"noise: one reading varies by {number(body.get('sigma', run.noise), digits)} (sigma)")]
         case "expedition":

@@ -131,8 +131,7 @@ def diff(a: str, b: str | None, run: str | None, as_json: bool) -> None:
     for id in (old, new):
         click.echo(f"  {id}  {line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}")
     if gain is not None and old != new:
-        better = f"{number(gain.mean, digits)} (95% interval {number(gain.low, digits)} to {number(gain.high, digits)})"
-        click.echo(f"  better by {better}, by search scores")
+        click.echo(f"  better by {number(gain.mean, digits)} ({gain.interval(digits)}), by search scores")
     if changes:
         click.echo(f"  knobs: {line(describe(changes))}")
     click.echo("" if lines else "  the files are the same")
@@ -232,9 +231,7 @@ def _facts(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _belief(belief: Belief | None, digits: int) -> str:
-    if belief is None:
-        return "not scored"
-    return f"{number(belief.mean, digits)} ± {number(belief.sigma, digits)} (n {belief.n})"
+    return f"{belief.text(digits)} (n {belief.n})" if belief else "not scored"
 
 
 def _json(value: Any) -> None:

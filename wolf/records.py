@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +96,13 @@ class Run:
                 self.crowned.append(Crowned(body["ordinal"], self.evaluations, body["variant"], body["previous"], gain))
             case "expedition":
                 self._travel(body)
-            case "resumed":
-                self.working, self.reason, self.final = {}, "", None
+            case "evaluated":  # finished before its turn; it is told when those asked before it have been
+                self.working.pop(body["ordinal"], None)
+            case "resumed":  # what was in flight is started again
+                back = {told.ordinal for told in self.told}
+                lost = {ordinal: asked for ordinal, asked in self.asked.items() if ordinal not in back}
+                self.working = {ordinal: replace(asked, time=event.time) for ordinal, asked in lost.items()}
+                self.reason, self.final = "", None
             case "stopped" | "finished":
                 self.working, self.reason = {}, body.get("reason") or ""
                 self.final = body if event.kind == "finished" else None

@@ -7,6 +7,7 @@ any. Candidates' text is escaped by the template engine and stripped of control 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from importlib import resources
@@ -85,12 +86,11 @@ def _tiles(run: Run, digits: int) -> list[tuple[str, str, str]]:
         belief = fresh or run.beliefs.get(id or "")
         where = "fresh seeds" if fresh else "search score"
         if belief is not None:
-            spread = f"± {number(belief.sigma, digits)}, {belief.n} reading{'' if belief.n == 1 else 's'}, {where}"
-            tiles.append((name, number(belief.mean, digits), spread))
+            spread = f"± {number(belief.sigma, digits)}, " if 0 < belief.sigma < math.inf else ""
+            count = f"{belief.n} reading{'' if belief.n == 1 else 's'}, {where}"
+            tiles.append((name, number(belief.mean, digits), spread + count))
     if gain is not None:
-        tiles.append(
-            ("gain", number(gain.mean, digits), f"95%: {number(gain.low, digits)} to {number(gain.high, digits)}")
-        )
+        tiles.append(("gain", number(gain.mean, digits), gain.interval(digits)))
     limit = run.header.budget.get("evaluations")
     failed = sum(not told.ok for told in run.searched)
     tiles.append(("evaluations", f"{run.evaluations}", f"{f'of {limit:g}, ' if limit else ''}{failed} failed"))
@@ -204,9 +204,7 @@ def _trust(judge: Mapping[str, Any]) -> str:
 
 
 def _belief(belief: Belief | None, digits: int) -> str:
-    if belief is None:
-        return "not scored"
-    return f"{number(belief.mean, digits)} ± {number(belief.sigma, digits)}"
+    return belief.text(digits) if belief else "not scored"
 
 
 def _when(at: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from population.evaluation import Goal
 from wolf.events import Event
-from wolf.terminal import line
+from wolf.terminal import line, number
 
 Z95 = 1.959964  # two-sided 95% of a normal
 
@@ -23,6 +23,17 @@ class Gain(NamedTuple):
     mean: float
     low: float
     high: float
+
+    def text(self, places: int) -> str:
+        """`0.709 [0.669, 0.749]`, or the mean alone where readings do not vary."""
+        interval = f" [{number(self.low, places)}, {number(self.high, places)}]" if self.low < self.high else ""
+        return number(self.mean, places) + interval
+
+    def interval(self, places: int) -> str:
+        """`95% interval 0.669 to 0.749`, in words where readings do not vary."""
+        if self.low < self.high:
+            return f"95% interval {number(self.low, places)} to {number(self.high, places)}"
+        return "readings do not vary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,11 @@ class Belief:
             return None
         sigma = body.get("sigma", body.get("se"))
         return Belief(float(body["mean"]), float(sigma) if _finite(sigma) else math.inf, int(body.get("n", 0)))
+
+    def text(self, places: int) -> str:
+        """`2.981 ± 0.015`, or the mean alone where there is no spread or none is known."""
+        spread = f" ± {number(self.sigma, places)}" if 0 < self.sigma < math.inf else ""
+        return number(self.mean, places) + spread
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from wolf.records import Run
 
+DEEPEST = 24  # characters of indent; what grows further out stays in the last column
+
 
 class Branch(NamedTuple):
     """One line of the drawing: what stands left of the variant, and how many of its children are hidden."""
@@ -33,11 +35,11 @@ def grow(run: Run, *, everything: bool = False) -> Iterator[Branch]:
         born = children.get(id, [])
         visible = [child for child in born if child in shown]
         yield Branch(indent, id, len(born) - len(visible))
-        ahead = (child for child in visible if id not in trunk or child in trunk)
-        heir = next(ahead, None)  # stays in its parent's column, below its siblings
-        if heir is not None:
+        heir = next((child for child in visible if child in trunk), None)
+        if heir is not None:  # stays in the trunk's column, below its siblings
             stack.append((heir, indent))
-        stack += [(child, indent + ("│ " if heir else "  ")) for child in reversed(visible) if child != heir]
+        inner = (indent + "│ ")[:DEEPEST]
+        stack += [(child, inner) for child in reversed(visible) if child != heir]
 
 
 def _kept(run: Run) -> set[str]:

@@ -44,7 +44,7 @@ def verdict(run: Run) -> Verdict:
     if gain is None:
         return Verdict("none", "The seed or the champion has no score yet.", fresh, None)
     digits = places(run)
-    interval = f"95% interval {number(gain.low, digits)} to {number(gain.high, digits)}"
+    interval = gain.interval(digits)
     where = "On fresh seeds" if fresh else f"After {run.evaluations} evaluations, by the scores it was picked by,"
     if gain.low > 0:
         kind, rest = "gain", f"is better than the seed by {number(gain.mean, digits)} ({interval})"
@@ -66,9 +66,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
         scores = f"{_readings(fresh, digits)} on fresh seeds · {_readings(search, digits)} in the search"
         lines.append((name, f"{told.get('id', '-')}  {metric} {scores}"))
     if final.get("curse") is not None:
-        which = "worse" if final["curse"] < 0 else "better"
-        flattery = f"fresh seeds are {which} than the search score by {number(abs(final['curse']), digits)}"
-        lines.append(("winner's curse", flattery))
+        lines.append(("winner's curse", _curse(final["curse"], digits)))
     if final.get("noise") is not None:
         lines.append(("noise", f"one reading varies by {number(final['noise'], digits)} from seed to seed (sigma)"))
     trips = final.get("expeditions") or {}
@@ -95,6 +93,12 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
 
 
 def _readings(belief: Belief | None, digits: int) -> str:
-    if belief is None:
-        return "-"
-    return f"{number(belief.mean, digits)} ± {number(belief.sigma, digits)} (n {belief.n})"
+    return f"{belief.text(digits)} (n {belief.n})" if belief else "-"
+
+
+def _curse(curse: float, digits: int) -> str:
+    """`curse` is the search's loss minus the loss on fresh seeds: negative when the search flattered."""
+    size = number(abs(curse), digits)
+    if float(size) == 0:
+        return "none: fresh seeds agree with the search score"
+    return f"fresh seeds are {'worse' if curse < 0 else 'better'} than the search score by {size}"

@@ -56,8 +56,7 @@ def _standing(run: Run, width: int) -> RenderableType:
     best, base = run.beliefs.get(champion or ""), run.beliefs.get(seed)
     if best is None or champion is None:
         return text.append(f"{run.header.metric}: nothing scored yet", "dim")
-    text.append(f"{run.header.metric} ", "dim").append(number(best.mean, digits), "bold")
-    text.append(f" ± {number(best.sigma, digits)}  {champion[:8]}")
+    text.append(f"{line(run.header.metric, 16)} ", "dim").append(best.text(digits), "bold").append(f"  {champion[:8]}")
     gain = run.gain(champion, seed)
     if champion == seed:
         return text.append("  the seed", "dim")
@@ -65,7 +64,7 @@ def _standing(run: Run, width: int) -> RenderableType:
         return text
     style = "green" if gain.low > 0 else "yellow"
     text.append("  seed ", "dim").append(number(base.mean, digits)).append("  gain ", "dim")
-    text.append(f"{number(gain.mean, digits)} [{number(gain.low, digits)}, {number(gain.high, digits)}]", style)
+    text.append(gain.text(digits), style)
     if width >= WIDE:
         text.append("  95%, by the scores it was picked by" if gain.low > 0 else "  inside the noise so far", "dim")
     return text
