@@ -219,6 +219,10 @@ class Run:
         self.told.append(told)
         self.working.pop(told.ordinal, None)
         self.noise = told.noise if told.noise is not None else self.noise
+        asked = self.asked.get(told.ordinal)
+        trip = self.expeditions.get(asked.expedition) if asked and asked.expedition is not None else None
+        if trip is not None and trip.outcome is None:
+            self.expeditions[trip.id] = replace(trip, evaluations=trip.evaluations + 1)
         if told.purpose == "confirm":
             return
         if told.belief is not None:

@@ -85,6 +85,26 @@ def test_time_does_not_count_the_pause_before_a_resume(story: Story) -> None:
     assert run.reason == ""
 
 
+def test_what_was_in_flight_is_started_again_on_a_resume(story: Story) -> None:
+    events = story(end="")
+    asked = next(i for i, event in enumerate(events) if event.kind == "asked" and event.body["ordinal"] == 9)
+    run = Run.of(events[: asked + 1])
+    late = Event(999, events[asked].time + 500, "resumed", {"ordinal": 9})
+    run.add(late)
+    assert {ordinal: known.time for ordinal, known in run.working.items()} == {9: late.time}
+    run.add(Event(1000, late.time, "evaluated", {"ordinal": 9, "evaluation": {}}))  # done, and waiting for its turn
+    assert run.working == {}
+
+
+def test_an_expedition_counts_its_evaluations_while_it_is_under_way(story: Story) -> None:
+    events = story()
+    start = next(i for i, event in enumerate(events) if event.kind == "expedition")
+    (trip,) = Run.of(
+        [*events[: start + 1], *[e for e in events[start + 1 :] if e.kind in ("asked", "told")][:6]]
+    ).expeditions.values()
+    assert (trip.evaluations, trip.allowance, trip.outcome) == (3, 8, None)
+
+
 def test_expeditions_span_the_evaluations_they_lasted(story: Story) -> None:
     (trip,) = Run.of(story()).expeditions.values()
     assert (trip.started, trip.ended, trip.outcome, trip.evaluations) == (20, 28, "champion", 8)
