@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from wolf.errors import UsageError
+from wolf.errors import SetupError, UsageError
 from wolf.records import Run, load_run
 from wolf.rows import Belief
 from wolf.terminal import json_line, line, number, safe
@@ -182,18 +182,21 @@ def export(
     from wolf.tables import WRITERS, write_results_tsv
 
     found = load_run(run)
-    if best is not None:
-        written = _write_files(found.files(found.resolve("best")), best, force)
-        if as_json:
-            _json({"variant": found.champion, "files": [str(path) for path in written]})
-        else:
-            click.echo(f"wrote {', '.join(str(path) for path in written)} of the champion {found.champion}")
-        return
-    with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as out:
-        if form == "results.tsv":
-            write_results_tsv(found, out)
-        else:
-            WRITERS["jsonl" if as_json else form](found, table, out)
+    try:
+        if best is not None:
+            written = [str(path) for path in _write_files(found.files(found.resolve("best")), best, force)]
+            said = f"wrote {', '.join(written)} of the champion {found.champion}"
+            click.echo(json_line({"variant": found.champion, "files": written}) if as_json else said)
+            return
+        with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as out:
+            if form == "results.tsv":
+                write_results_tsv(found, out)
+            else:
+                WRITERS["jsonl" if as_json else form](found, table, out)
+    except OSError as error:
+        if error.filename is None:  # not a file of ours: a pipe that was closed
+            raise
+        raise SetupError(f"cannot write {error.filename}: {error.strerror}; choose another place") from error
 
 
 COMMANDS = (top, show, diff, tree, export)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wolf.errors import SetupError
 from wolf.records import Run, load_run
 from wolf.rows import Belief
 from wolf.terminal import duration, json_line, line, number, safe
@@ -37,7 +38,10 @@ def report(run: str | None, output: Path | None, launch: bool, as_json: bool) ->
     """Write one HTML page about RUN: the verdict, the curve, the lineage, the diff, the statistics."""
     found = load_run(run)
     where = output or (found.path or Path()) / "report.html"
-    where.write_text(render(found), encoding="utf-8")
+    try:
+        where.write_text(render(found), encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"cannot write {where}: {error.strerror}; choose another place with --output") from error
     click.echo(json_line({"report": str(where), "run": str(found.path)}) if as_json else f"wrote {where}")
     if launch:
         click.launch(str(where))

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from wolf.errors import UsageError
+from wolf.errors import SetupError, UsageError
 from wolf.reading import COMMANDS
 from wolf.records import load_run
 from wolf.tables import TABLES
@@ -144,6 +144,13 @@ def test_export_best_writes_the_champions_files_and_overwrites_nothing(wolf: Cal
         wolf("export", "--best", "best")
     wolf("export", "--best", "best", "--force")
     assert (tmp_path / "best/train.py").read_text() == text
+
+
+@pytest.mark.parametrize("where", [["-o", "no/such/folder/x"], ["--best", "file"]])
+def test_a_place_that_cannot_be_written_is_one_sentence(wolf: Call, tmp_path: Path, where: list[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises((SetupError, AssertionError), match=r"cannot write|is a file"):
+        wolf("export", *where)
 
 
 @pytest.mark.parametrize("arguments", [["show", "nope"], ["diff", "best", "nope"], ["top", "nowhere"]])
