@@ -32,8 +32,8 @@ from pydantic import (
 
 from judges.base import Judge
 from population.ranges import Range
-from wolf import complaints, kinds, shipped, yamlfile
-from wolf.errors import ConfigError
+from wolf import complaints, kinds, shipped, target, yamlfile
+from wolf.errors import ConfigError, UsageError
 from wolf.yamlfile import Document, Text
 
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -193,29 +193,17 @@ def load(name: str, overrides: Sequence[str] = ()) -> Config:
     """The configuration in the file or preset `name`, with `a.b=value` arguments on top.
 
     Raises:
-        ConfigError: naming every mistake, missing files included.
+        ConfigError: naming every mistake; files that are not there are mistakes too.
         UsageError: if there is no such file or preset.
     """
-    return validate(document(name, overrides))
-
-
-def document(name: str, overrides: Sequence[str] = ()) -> Document:
-    """What `load` validates: the sources, merged, with the place of every key."""
     path = shipped.find(name)
-    made = _extended(path)
-    made.data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-") or "run")
+    document = _extended(path)
+    document.data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-") or "run")
     for assignment in overrides:
-        made = made.under(yamlfile.override(assignment))
-    return made
-
-
-def validate(document: Document) -> Config:
-    """The configuration that a document holds, with its files checked to exist; raises `ConfigError`."""
-    from wolf.target import problems
-
+        document = document.under(yamlfile.override(assignment))
     config = _validated(document)
-    if found := [document.problem(keys, sentence) for keys, sentence in problems(config.target)]:
-        raise ConfigError(found)
+    if problems := [document.problem(keys, sentence) for keys, sentence in target.problems(config.target)]:
+        raise ConfigError(problems)
     return config
 
 
@@ -225,7 +213,8 @@ def schema() -> dict[str, Any]:
     made = create_model("Config", __base__=Config, judge=(union, ...)).model_json_schema()
     made["properties"] = {"extends": {"type": "string", "description": "a preset or YAML file to start from"},
                           **made["properties"]}  # fmt: skip
-    made["anyOf"] = [{"required": ["extends"]}, {"required": made.pop("required")}]
+    required = [key for key in made.pop("required") if key != "name"]  # the file's name is its default
+    made["anyOf"] = [{"required": ["extends"]}, {"required": required}]
     return made
 
 
@@ -241,7 +230,10 @@ def _extended(path: Path, seen: tuple[Path, ...] = ()) -> Document:
         return made
     if not isinstance(base, Text):
         raise ConfigError([made.problem(("extends",), "expected the name of a preset or a path")])
-    below = shipped.find(base, base.folder)
+    try:
+        below = shipped.find(base, base.folder)
+    except UsageError as error:
+        raise ConfigError([made.problem(("extends",), str(error))]) from None
     if below.resolve() in (*seen, path.resolve()):
         raise ConfigError([made.problem(("extends",), f"{base} extends this file in turn")])
     return _extended(below, (*seen, path.resolve())).under(made)

@@ -6,15 +6,18 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from judges.workspace import tree
 from population.knobs import Space
 from population.ranges import KnobError
 from population.variant import Variant
 from wolf import shipped
-from wolf.config import TargetConfig
 from wolf.errors import ConfigError
 from wolf.yamlfile import Keys
+
+if TYPE_CHECKING:
+    from wolf.config import TargetConfig
 
 LARGE = 16 * 2**20  # bytes; of larger files, the tree's hash covers the size and the first part
 

@@ -110,6 +110,8 @@ BAD = [
     ("", "bad.yaml: expected `key: value` lines, found nothing"),
     ("a: " + "[" * 600, "bad.yaml: is nested too deeply"),
     (GOOD + "extends: 3\n", "bad.yaml:7:1: extends: expected the name of a preset or a path"),
+    (GOOD + "extends: ./gone.yaml\n", "bad.yaml:7:1: extends: there is no file gone.yaml; `wolf init` makes a first "
+     "configuration"),
     (GOOD + "extends: ./bad.yaml\n", "bad.yaml:7:1: extends: ./bad.yaml extends this file in turn"),
 ]  # fmt: skip
 
