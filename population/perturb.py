@@ -29,8 +29,8 @@ def nudge(genome: Genome, space: Space, rng: random.Random, knobs: int = 1, scal
 
 def kick(genome: Genome, space: Space, rng: random.Random) -> Genome | None:
     """A Levy flight: two knobs or more, P(at least k + 1) = 1/k; steps with tail exponent 1.2 beyond 0.1."""
-    names = _some(genome, rng, 1 + int(rng.paretovariate(1.0)))
-    steps = {name: 0.1 * rng.paretovariate(1.2) * rng.choice((-1.0, 1.0)) for name in names}
+    names = _some(genome, rng, 1 + int(min(rng.paretovariate(1.0), 1e6)))
+    steps = {name: min(1.0, 0.1 * rng.paretovariate(1.2)) * rng.choice((-1.0, 1.0)) for name in names}
     return _turn(genome, {name: _step(genome, space, name, step, rng) for name, step in steps.items()})
 
 

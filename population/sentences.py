@@ -1,7 +1,6 @@
-"""Swaps, drops, doubles and moves the sentences of a text; headings, list items and fenced code count as sentences.
+"""Swaps, drops, doubles and moves the sentences and list items of a text; headings and fenced code stay as they are.
 
-The white space between sentences stays where it is, so that paragraphs and lists keep their shape. The texts are
-outlines: a sentence that holds a knob may move but is neither dropped nor doubled.
+The texts are outlines: a sentence that holds a knob may move but is neither dropped nor doubled.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _FENCE = re.compile(r"^```.*?(?:^```|\Z)", re.MULTILINE | re.DOTALL)
 def swap(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Swaps two neighbours. Returns the new text and a note."""
     parts, gaps = _split(text)
-    places = [i for i in range(len(parts) - 1) if parts[i] != parts[i + 1]]
+    places = [i for i in range(len(parts) - 1) if parts[i] != parts[i + 1] and _loose(parts[i], parts[i + 1])]
     if not places:
         return None
     i = rng.choice(places)
@@ -30,40 +29,64 @@ def swap(text: str, rng: random.Random) -> tuple[str, str] | None:
 
 
 def move(text: str, rng: random.Random) -> tuple[str, str] | None:
-    """Moves one to another place, two or more away. Returns the new text and a note."""
+    """Moves one behind another that is not its neighbour: list items to list items. Returns the new text and a note."""
     parts, gaps = _split(text)
-    if len(parts) < 3:
+    pairs = [
+        (i, j)
+        for i, part in enumerate(parts)
+        for j, other in enumerate(parts)
+        if abs(i - j) > 1 and part != other and _loose(part, other) and _is_item(part) == _is_item(other)
+    ]
+    if not pairs:
         return None
-    i = rng.randrange(len(parts))
-    j = rng.choice([j for j in range(len(parts)) if abs(i - j) > 1] or [0])
-    moved = parts.pop(i)
-    parts.insert(j, moved)
-    new = _joined(parts, gaps)
-    return None if new == text else (new, f"moved {_quote(moved)} {'up' if j < i else 'down'} by {abs(i - j)}")
+    i, j = rng.choice(pairs)
+    moved, behind = parts[i], parts[j]
+    _remove(parts, gaps, i)
+    _insert(parts, gaps, j if j < i else j - 1, moved)
+    return _joined(parts, gaps), f"moved {_quote(moved)} behind {_quote(behind)}"
 
 
 def drop(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Drops one of two or more. Returns the new text and a note."""
     parts, gaps = _split(text)
-    places = [i for i, part in enumerate(parts) if OPEN not in part]
+    places = [i for i, part in enumerate(parts) if OPEN not in part and _loose(part)]
     if len(parts) < 2 or not places:
         return None
     i = rng.choice(places)
-    dropped = parts.pop(i)
-    gaps.pop(i + 1 if i < len(parts) else i)
-    return _joined(parts, gaps), f"dropped {_quote(dropped)}"
+    note = f"dropped {_quote(parts[i])}"
+    _remove(parts, gaps, i)
+    return _joined(parts, gaps), note
 
 
 def double(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Says one twice in a row. Returns the new text and a note."""
     parts, gaps = _split(text)
-    places = [i for i, part in enumerate(parts) if OPEN not in part]
+    places = [i for i, part in enumerate(parts) if OPEN not in part and _loose(part)]
     if not places:
         return None
     i = rng.choice(places)
-    parts.insert(i, parts[i])
-    gaps.insert(i + 1, "\n" if _BEGIN.match(parts[i]) else " ")
+    _insert(parts, gaps, i, parts[i])
     return _joined(parts, gaps), f"doubled {_quote(parts[i])}"
+
+
+def _loose(*parts: str) -> bool:
+    return not any(part.startswith(("#", "```")) for part in parts)
+
+
+def _is_item(part: str) -> bool:
+    return _BEGIN.match(part) is not None
+
+
+def _remove(parts: list[str], gaps: list[str], i: int) -> None:
+    """Takes out a part with the gap behind it; the last one with the gap before it."""
+    parts.pop(i)
+    gaps.pop(i + 1 if i < len(parts) else i)
+
+
+def _insert(parts: list[str], gaps: list[str], i: int, part: str) -> None:
+    """Puts a part behind part `i`."""
+    parts.insert(i + 1, part)
+    gaps.insert(i + 1, "\n" if _is_item(part) else " ")
 
 
 def _split(text: str) -> tuple[list[str], list[str]]:

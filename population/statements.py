@@ -66,7 +66,7 @@ def number(genome: Genome, space: Space, rng: random.Random, scale: float = 0.25
         (path, site)
         for path, text in files.items()
         for site in (read(path, text) if dialect(path) == "python" else ())
-        if not (site.named or site.dull or site.comment) and space.at(path, site.name) is None and not is_seed(site.name)
+        if not (site.named or site.dull or site.comment or is_seed(site.name)) and space.at(path, site.name) is None
     ]
     for path, site in rng.sample(sites, len(sites))[:_TRIES]:
         guess = Range.guess(site.value, site.power)

@@ -153,7 +153,9 @@ other: *m
     }
     assert Genome.of(child.files(), space) == child
 
-    table = '[model]\ndepth = 8 # knob: 2 .. 16\nbetas = [0.9, 0.95]\non = true\ntext = """\non = true\n"""\n[[a]]\nx = 1\n'
+    table = (
+        '[model]\ndepth = 8 # knob: 2 .. 16\nbetas = [0.9, 0.95]\non = true\ntext = """\non = true\n"""\n[[a]]\nx = 1\n'
+    )
     genome, space = genome_of(table, "c.toml")
     assert list(genome.values) == ["model.depth", "model.betas[0]", "model.betas[1]"]  # `on` also stands in a string
     child = genome.replace({"model.betas[0]": 1e-05, "model.depth": 3})
@@ -180,7 +182,7 @@ def test_slots_of_a_text() -> None:
 def test_a_slot_goes_before_a_literal_inside_it() -> None:
     text = "LR = 0.1\n\ndef act(x):\n    return gelu(x, 0.5)\n"
     slot = {"file": "t.py", "choices": ["gelu(x, 0.5)", "relu(x).square()"]}
-    genome, space = genome_of(text, "t.py", act=slot, **{"act#1": "0 .. 1"})
+    genome, _ = genome_of(text, "t.py", act=slot, **{"act#1": "0 .. 1"})
     assert genome.values == {"LR": 0.1, "act": "gelu(x, 0.5)"}
     child = genome.replace({"act": "relu(x).square()"})
     assert child.files()["t.py"].endswith("return relu(x).square()\n")
