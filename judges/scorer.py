@@ -46,16 +46,14 @@ class Reading:
         bpb: bits per byte; None unless ok.
         tokens: tokens scored.
         seconds: wall-clock seconds, loading the artefact included.
-        cpu_seconds: CPU seconds of the predictor.
         why: what was wrong; empty if ok.
     """
 
     status: str
-    bpb: float | None = None
-    tokens: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    why: str = ""
+    bpb: float | None
+    tokens: int
+    seconds: float
+    why: str
 
 
 class InvalidError(Exception):
@@ -83,8 +81,9 @@ def bits(logits: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.
     top = wide.max(-1, keepdims=True)
     chosen = np.take_along_axis(wide, targets[..., None].astype(np.int64), -1)
     wide -= top
-    total: NDArray[np.float64] = np.log(np.exp(wide, out=wide).sum(-1))
-    return (total + (top - chosen)[..., 0]) / math.log(2)
+    total = np.log(np.exp(wide, out=wide).sum(-1))
+    result: NDArray[np.float64] = (total + (top - chosen)[..., 0]) / math.log(2)
+    return result
 
 
 def ask(predictor: Running, rows: NDArray[np.int32], vocab: int) -> NDArray[np.float32]:
@@ -100,7 +99,7 @@ def ask(predictor: Running, rows: NDArray[np.int32], vocab: int) -> NDArray[np.f
     predictor.stdin.write(struct.pack("<ii", *rows.shape) + rows.astype("<i4").tobytes())
     predictor.stdin.flush()
     answer = np.empty((*rows.shape, vocab), dtype="<f4")
-    view, got = memoryview(answer).cast("B"), 0
+    view, got = memoryview(answer.data).cast("B"), 0
     while got < len(view) and (n := os.readv(pipe, [view[got:]])):
         got += n
     if got < len(view):
@@ -132,26 +131,24 @@ def read(job: dict[str, Any]) -> Reading:
     meta = json.loads(Path(job["corpus"]).read_text())
     sizes = np.array(meta["token_bytes"])
     rows = windows(np.fromfile(job["tokens"], dtype=np.uint16), job["context"], job["count"])
-    why, total = "", 0.0
+    why, bpb, lengths = "", None, sizes[rows[:, 1:]]
     with process.start(
         job["command"], cwd=Path(job["cwd"]), env=job["env"], limits=Limits(job["seconds"])
     ) as predictor:
         try:
-            lengths = sizes[rows[:, 1:]]
-            total = float((score(predictor, rows, meta["vocab"]) * (lengths > 0)).sum() / lengths.sum())
+            bpb = float((score(predictor, rows, meta["vocab"]) * (lengths > 0)).sum() / lengths.sum())
         except InvalidError as error:
             why = str(error)
         except OSError:
             why = "it ended before the last answer"
         finished = predictor.finished()
-    spent = {"seconds": time.monotonic() - started, "cpu_seconds": finished.cpu_seconds}
     if finished.timed_out:
-        return Reading("timeout", why=finished.reason, **spent)
-    if why and not finished.ok:
-        return Reading("crashed", why=finished.reason, **spent)  # not what it printed: that could be our tokens
-    if why:
-        return Reading("invalid", why=why, **spent)
-    return Reading("ok", total, tokens=lengths.size, **spent)
+        status, why = "timeout", finished.reason
+    elif why and not finished.ok:
+        status, why = "crashed", finished.reason  # not what it printed: that could be our tokens
+    else:
+        status = "invalid" if why else "ok"
+    return Reading(status, None if why else bpb, lengths.size, time.monotonic() - started, why)
 
 
 if __name__ == "__main__":

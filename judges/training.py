@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -32,7 +32,7 @@ from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 
 HOUSE = Path(__file__).resolve().parent.parent
-TARGET = HOUSE / "train_target"
+PATH = {"PYTHONPATH": str(HOUSE)}
 FEEDBACK_CHARACTERS = 2000
 MOST_CLAIMS = 20  # numbers of the candidate's own that are shown
 MOST_BYTES = 4_000_000_000  # that training may leave behind
@@ -170,8 +170,9 @@ class TrainingJudge(JudgeConfig):
         self.check(root)
         spec = self.corpus.model_dump_json()
         cache = self.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "auto-wolf")
-        command = [sys.executable, str(TARGET / "prepare.py"), spec, str(cache)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        command = _module("train_target.prepare", spec, str(cache))
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=os.environ | PATH, stdout=pipe, stderr=pipe, text=True) as running:
             assert running.stdout and running.stderr
             said = "preparing the corpus failed"
             for line in running.stderr:
@@ -213,9 +214,7 @@ class TrainingJudge(JudgeConfig):
             return answer(Status(reading.status), metrics=metrics, feedback=f"load or predict: {reading.why}")
         return answer(Status.OK, reading.bpb, metrics, _tail(finished.stdout.partition("\n")[2]))
 
-    def _train(
-        self, variant: Variant, context: Context, out: Path
-    ) -> tuple[Finished, dict[str, float], Status | None]:
+    def _train(self, variant: Variant, context: Context, out: Path) -> tuple[Finished, dict[str, float], Status | None]:
         """How training ended, its numbers, and the evaluation's status if that was not well."""
         report = context.scratch / "report.json"
         folder, env = self._place(variant, context, "train")
@@ -231,7 +230,7 @@ class TrainingJudge(JudgeConfig):
             "threads": context.threads,
             "launched": time.monotonic(),
         }
-        command = [sys.executable, str(TARGET / "harness_train.py"), json.dumps(job)]
+        command = _module("train_target.harness_train", json.dumps(job))
         limits = Limits(self.budget.clock + self.budget.grace + self.patience)
         finished = process.run(command, cwd=folder, env=env, limits=limits)
         ready = finished.stdout.partition("\n")[0].split()  # printed before any code of the candidate ran
@@ -245,11 +244,11 @@ class TrainingJudge(JudgeConfig):
         return finished, metrics, None if finished.ok else Status.CRASHED
 
     def _score(self, variant: Variant, context: Context, out: Path) -> Reading:
-        """What the scorer says about what training left. The predictor gets a fresh copy of the code and a fresh home."""
+        """What the scorer says about `out`. The predictor gets a fresh copy of the code and a fresh home."""
         folder, env = self._place(variant, context, "predict")
         job = {"code": str(folder), "out": str(out), "vocab": self._vocab, "threads": context.threads}
         request = {
-            "command": [sys.executable, str(TARGET / "harness_predict.py"), json.dumps(job)],
+            "command": _module("train_target.harness_predict", json.dumps(job)),
             "cwd": str(folder),
             "env": env,
             "seconds": self.patience,
@@ -258,11 +257,9 @@ class TrainingJudge(JudgeConfig):
             "context": self.context,
             "count": self.tokens,
         }
-        ours = environment(context.scratch / "scorer", context.threads, {"PYTHONPATH": str(HOUSE)})
-        command = [sys.executable, "-sP", "-m", "judges.scorer"]  # imports nothing that a candidate could have written
-        finished = process.run(
-            command, cwd=HOUSE, env=ours, limits=Limits(2 * self.patience), stdin=json.dumps(request).encode()
-        )
+        ours = environment(context.scratch / "scorer", context.threads, PATH)
+        limits, asked = Limits(2 * self.patience), json.dumps(request).encode()
+        finished = process.run(_module("judges.scorer"), cwd=HOUSE, env=ours, limits=limits, stdin=asked)
         if not finished.ok:
             raise JudgeError(f"the scorer {finished.reason}: {_tail(finished.stderr)}")
         return Reading(**json.loads(finished.stdout))
@@ -272,7 +269,7 @@ class TrainingJudge(JudgeConfig):
         folder, home = context.scratch / phase / "code", context.scratch / phase / "home"
         lay_out(variant.files, context.root, folder)
         home.mkdir()
-        return folder, environment(home, context.threads, {"CUDA_VISIBLE_DEVICES": self._gpu(context.slot)})
+        return folder, environment(home, context.threads, {**PATH, "CUDA_VISIBLE_DEVICES": self._gpu(context.slot)})
 
     def _gpu(self, slot: int) -> str:
         """The GPU of a worker slot, as CUDA_VISIBLE_DEVICES names it; none on a CPU."""
@@ -301,6 +298,11 @@ def _claims(report: Path) -> dict[str, float]:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
     return {name: value for name, value in items if math.isfinite(value)}
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    """The command that runs one of our modules; it imports nothing from its folder or from its home."""
+    return [sys.executable, "-sP", "-m", name, *arguments]
 
 
 def _tail(text: str) -> str:

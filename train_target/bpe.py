@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 BOS = 0
 WORDS = re.compile(r" ?[^\W\d]+| ?\d{1,3}|\n[ \t]*| +| ?[^\w\s]+|\s")
@@ -26,7 +27,7 @@ def learn(texts: Sequence[str], vocab: int) -> list[Merge]:
     pairs: Counter[Merge] = Counter()
     where: defaultdict[Merge, set[int]] = defaultdict(set)
     for i, (word, n) in enumerate(common):
-        for pair in zip(word, word[1:], strict=False):
+        for pair in pairwise(word):
             pairs[pair] += n
             where[pair].add(i)
     merges: list[Merge] = []
@@ -36,10 +37,10 @@ def learn(texts: Sequence[str], vocab: int) -> list[Merge]:
             break
         for i in sorted(where.pop(best)):
             word, n = common[i]
-            for pair in zip(word, word[1:], strict=False):
+            for pair in pairwise(word):
                 pairs[pair] -= n
             word = merged(word, best, 256 + len(merges))
-            for pair in zip(word, word[1:], strict=False):
+            for pair in pairwise(word):
                 pairs[pair] += n
                 where[pair].add(i)
             common[i] = word, n
@@ -69,7 +70,7 @@ def encoder(merges: Sequence[Merge]) -> Callable[[str], list[int]]:
     def encode_word(text: str) -> list[int]:
         word = list(text.encode())
         while len(word) > 1:
-            best = min(zip(word, word[1:], strict=False), key=lambda pair: rank.get(pair, len(rank)))
+            best = min(pairwise(word), key=lambda pair: rank.get(pair, len(rank)))
             if best not in rank:
                 break
             word = merged(word, best, 256 + rank[best])

@@ -1,6 +1,6 @@
 """Answer the scorer's questions with the candidate's `load` and `predict`.
 
-    python harness_predict.py JOB
+    python -m train_target.harness_predict JOB
 
 JOB (JSON): code, out (paths), vocab, threads. A question on stdin is two int32 (rows, length) and rows * length
 int32 tokens; the answer on stdout is rows * length * vocab float32 logits and nothing else. What the candidate prints
@@ -13,6 +13,7 @@ import gc
 
 gc.disable()  # collecting while torch is imported costs a fifth of the import
 
+import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
@@ -31,9 +32,7 @@ def main(job: dict[str, Any]) -> None:
     os.dup2(2, 1)
     torch.set_num_threads(job["threads"])
     sys.path.insert(0, job["code"])
-    import train
-
-    predict = train.load(Path(job["out"]))
+    predict = importlib.import_module("train").load(Path(job["out"]))
     while header := questions.read(8):
         rows, length = np.frombuffer(header, np.int32)
         tokens = np.frombuffer(questions.read(4 * rows * length), np.int32).reshape(rows, length)

@@ -1,6 +1,6 @@
 """Run the candidate's `train` under the harness's clock.
 
-    python harness_train.py JOB
+    python -m train_target.harness_train JOB
 
 JOB (JSON): code, data, out, report (paths), seed, context, budget {seconds | cpu_seconds | tokens: number}, grace,
 threads, launched (the harness's monotonic clock when it started us).
@@ -17,6 +17,7 @@ import gc
 
 gc.disable()  # collecting while torch is imported costs a fifth of the import
 
+import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
@@ -29,7 +30,8 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import torch  # noqa: E402
-from prepare import Data  # noqa: E402
+
+from train_target.prepare import Data  # noqa: E402
 
 gc.enable()
 
@@ -62,9 +64,10 @@ def main(job: dict[str, Any]) -> int:
     print(f"ready {time.monotonic() - job['launched']:.6f} {time.process_time():.6f}", flush=True)
     arm(job["budget"], job["grace"])
     try:
-        import train
-
-        claims = train.train(data, Path(job["out"]), job["seed"], deadline(job["budget"], data)) or {}
+        claims = (
+            importlib.import_module("train").train(data, Path(job["out"]), job["seed"], deadline(job["budget"], data))
+            or {}
+        )
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         used = {"tokens": data.drawn, "memory_mb": kilobytes / 1024}
         if torch.cuda.is_available():

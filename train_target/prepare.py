@@ -1,9 +1,9 @@
 """The frozen half: text in, token files out, and the loader that a training run reads them with.
 
-    python prepare.py SPEC CACHE
+    python -m train_target.prepare SPEC CACHE
 
-prepares the corpus that SPEC (JSON) describes, below the folder CACHE, unless it is there already, and prints the folder.
-What it does meanwhile it says on stderr, a sentence per line. In the folder:
+prepares the corpus that SPEC (JSON) describes, below the folder CACHE, unless it is there already, and prints its
+folder. What it does meanwhile it says on stderr, a sentence per line. In the folder:
 
     corpus.json     vocab, bos, token_bytes (UTF-8 bytes behind each token), sizes      for the scorer
     val.bin, holdout.bin      uint16 tokens that no training run is shown                for the scorer
@@ -33,6 +33,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from train_target import bpe
 
 FORMAT = 1  # part of every corpus's address: count it up when the files or the splits change
 SPLITS = {0: "val", 1: "val", 2: "holdout", 3: "holdout"}  # of 20 parts; the other 16 are for training
@@ -93,7 +95,8 @@ def stdlib_files() -> Iterator[Path]:
 
 def glob_files(globs: Iterable[str]) -> Iterator[Path]:
     """The files that match any of the globs, each once."""
-    yield from sorted({Path(path) for pattern in globs for path in glob(pattern, recursive=True) if os.path.isfile(path)})
+    found = {path for pattern in globs for path in glob(pattern, recursive=True)}
+    yield from filter(Path.is_file, map(Path, sorted(found)))
 
 
 def read_documents(paths: Iterable[Path]) -> dict[str, str]:
@@ -111,14 +114,12 @@ def read_documents(paths: Iterable[Path]) -> dict[str, str]:
 
 def write_small(documents: dict[str, str], vocab: int, folder: Path) -> dict[str, int]:
     """Write a corpus that fits in memory, with a tokenizer learned on its training split. Returns tokens per split."""
-    import bpe
-
     splits: dict[str, list[str]] = {"train": [], "val": [], "holdout": []}
     for name, text in documents.items():
         splits[split_of(name)].append(text)
     for split, texts in splits.items():
         if not texts:
-            raise PrepareError(f"the corpus has {len(documents)} documents, none of them for {split}: give it more files")
+            raise PrepareError(f"the corpus has {len(documents)} documents and none of them is for {split}: add files")
     merges = bpe.learn(splits["train"], vocab)
     encode = bpe.encoder(merges)
     sizes = {}
@@ -126,9 +127,8 @@ def write_small(documents: dict[str, str], vocab: int, folder: Path) -> dict[str
         tokens = np.array([token for text in texts for token in (bpe.BOS, *encode(text))], dtype=np.uint16)
         tokens.tofile(folder / f"{split}.bin")
         sizes[split] = len(tokens)
-    (folder / "corpus.json").write_text(
-        json.dumps({"vocab": 256 + len(merges), "bos": bpe.BOS, "token_bytes": bpe.token_bytes(merges), "tokens": sizes})
-    )
+    meta = {"vocab": 256 + len(merges), "bos": bpe.BOS, "token_bytes": bpe.token_bytes(merges), "tokens": sizes}
+    (folder / "corpus.json").write_text(json.dumps(meta))
     return sizes
 
 
@@ -167,7 +167,7 @@ def prepare(spec: dict[str, Any], cache: Path) -> Path:
     building = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=cache))
     try:
         if kind == "climbmix":
-            import climbmix
+            from train_target import climbmix
 
             sizes = climbmix.write(spec, cache / "climbmix", building)
         else:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 
 # Shape. DEPTH is the dial: width is DEPTH * ASPECT, rounded up to whole heads.
 DEPTH = 4  # knob: 1 .. 12
-ASPECT = 32  # knob: 8 .. 256 log
+ASPECT = 24  # knob: 8 .. 256 log
 HEAD_DIM = 32  # knob: 16 | 32 | 64 | 128
 MLP_RATIO = 4.0  # knob: 1 .. 8 log
 ACTIVATION = "relu2"  # knob: relu2 | gelu | swiglu
@@ -48,7 +49,7 @@ INIT_SCALE = 1.0  # knob: 0.2 .. 3 log
 EMBEDDING_STD = 1.0  # knob: 0.05 .. 2 log
 
 # Batch. A batch that does not fit the device is split; the split is not a choice of the search.
-BATCH_TOKENS = 4096  # knob: 128 .. 16384 log
+BATCH_TOKENS = 2**12  # knob: 2**7 .. 2**14
 SEQUENCE = 256  # knob: 32 .. 256 log
 DEVICE_TOKENS = 2**18  # knob: fixed
 COMPILE = False  # knob: fixed
@@ -84,44 +85,62 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((a * cos + b * sin, b * cos - a * sin), dim=-1)
 
 
-class Attention(nn.Module):
-    """Causal self-attention over the last `window` share of the context, with an optional value embedding."""
+def rotary(length: int, where: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [1, length, 1, head_dim / 2]."""
+    frequency = ROPE_BASE ** -(torch.arange(0, HEAD_DIM, 2, device=where) / HEAD_DIM)
+    angle = torch.outer(torch.arange(length, device=where), frequency)[None, :, None]
+    return angle.cos(), angle.sin()
 
-    def __init__(self, width: int, window: float, valued: bool) -> None:
+
+class Block(nn.Module):
+    """Attention over the last `window` share of the context, then a perceptron; `valued` adds a value embedding."""
+
+    def __init__(self, vocab: int, width: int, window: float, valued: bool) -> None:
         super().__init__()
+        gates = 2 if ACTIVATION == "swiglu" else 1
+        hidden = 8 * max(1, round(width * MLP_RATIO * 2 / (gates + 1) / 8))  # as many weights with a gate as without
         self.heads, self.window = width // HEAD_DIM, window
         self.qkv = nn.Parameter(torch.empty(3, width, width))
-        self.out = nn.Parameter(torch.empty(width, width))
+        self.out = nn.Parameter(torch.zeros(width, width))
+        self.up = nn.Parameter(torch.empty(gates, hidden, width))
+        self.down = nn.Parameter(torch.zeros(width, hidden))
+        self.resid = nn.Parameter(torch.tensor(1.0))
+        self.x0 = nn.Parameter(torch.tensor(X0_INIT))
+        self.values = nn.Parameter(torch.empty(vocab, width)) if valued else None
         self.gate = nn.Parameter(torch.zeros(self.heads, min(GATE_CHANNELS, width))) if valued else None
+        bound = INIT_SCALE * math.sqrt(3 / width)
+        for p in (self.qkv, self.up, self.values):
+            if p is not None:
+                nn.init.uniform_(p, -bound, bound)
 
-    def forward(self, x: Tensor, extra: Tensor | None, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
-        q, k, v = F.linear(x, self.qkv.flatten(0, 1)).unflatten(-1, (3 * self.heads, -1)).chunk(3, dim=2)
-        if self.gate is not None and extra is not None:
+    def forward(self, x: Tensor, x0: Tensor, tokens: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+        """The next residual stream [B, T, width]; `x0` is the first one."""
+        x = self.resid * x + self.x0 * x0
+        y = self.attend(norm(x), tokens, cos, sin, mask)
+        x = x + (norm(y) if NORM == "peri" else y)
+        y = self.perceive(norm(x))
+        return x + (norm(y) if NORM == "peri" else y)
+
+    def attend(self, x: Tensor, tokens: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+        """Causal self-attention."""
+        rows, length, _ = x.shape
+        q, k, v = F.linear(x, self.qkv.flatten(0, 1)).view(rows, length, 3 * self.heads, HEAD_DIM).chunk(3, dim=2)
+        if self.values is not None and self.gate is not None:
             gate = 2 * torch.sigmoid(F.linear(x[..., : self.gate.size(1)], self.gate))
-            v = v + gate.unsqueeze(-1) * extra.view_as(v)
+            v = v + gate.unsqueeze(-1) * F.embedding(tokens, self.values).view_as(v)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         if QK_NORM:
             q, k = norm(q), norm(k)
-        q, k, v = q.transpose(1, 2) * QK_SCALE**2, k.transpose(1, 2), v.transpose(1, 2)
-        y = F.scaled_dot_product_attention(q, k, v.to(q.dtype), attn_mask=mask, is_causal=mask is None)
+        q, k, v = (t.transpose(1, 2).to(x.dtype) for t in (q * QK_SCALE**2, k, v))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         return F.linear(y.transpose(1, 2).flatten(2), self.out)
 
-
-class MLP(nn.Module):
-    """Two matrices and an activation; three with a gate for swiglu, at the same number of parameters."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        gates = 2 if ACTIVATION == "swiglu" else 1
-        hidden = max(8, 8 * round(width * MLP_RATIO * 2 / (gates + 1) / 8))
-        self.up = nn.Parameter(torch.empty(gates, hidden, width))
-        self.down = nn.Parameter(torch.empty(width, hidden))
-
-    def forward(self, x: Tensor) -> Tensor:
+    def perceive(self, x: Tensor) -> Tensor:
+        """Two matrices and an activation, or three with a gate."""
         h = F.linear(x, self.up.flatten(0, 1))
         if ACTIVATION == "swiglu":
-            a, b = h.chunk(2, dim=-1)
-            h = F.silu(a) * b
+            gate, h = h.chunk(2, dim=-1)
+            h = F.silu(gate) * h
         else:
             h = F.relu(h).square() if ACTIVATION == "relu2" else F.gelu(h)
         return F.linear(h, self.down)
@@ -132,73 +151,42 @@ class GPT(nn.Module):
 
     def __init__(self, vocab: int, context: int) -> None:
         super().__init__()
-        width = HEAD_DIM * math.ceil(DEPTH * ASPECT / HEAD_DIM)
-        self.vocab, self.context, self.width = vocab, context, width
-        self.valued = [VALUE_EMBEDDINGS and i % 2 == (DEPTH - 1) % 2 for i in range(DEPTH)]
-        windows = [SHORT_WINDOW if WINDOW[i % len(WINDOW)] == "S" and i < DEPTH - 1 else 1.0 for i in range(DEPTH)]
-        self.embed = nn.Parameter(torch.empty(vocab, width))
-        self.unembed = None if TIE_EMBEDDINGS else nn.Parameter(torch.empty(vocab, width))
-        self.values = nn.ParameterList(torch.empty(vocab, width) for valued in self.valued if valued)
-        self.attention = nn.ModuleList(Attention(width, w, v) for w, v in zip(windows, self.valued, strict=True))
-        self.mlp = nn.ModuleList(MLP(width) for _ in range(DEPTH))
-        self.resid = nn.Parameter(torch.ones(DEPTH))
-        self.x0 = nn.Parameter(torch.full((DEPTH,), X0_INIT))
-        self.smear = nn.Parameter(torch.zeros(min(GATE_CHANNELS, width))) if SMEAR else None
+        self.context, self.width = context, HEAD_DIM * math.ceil(DEPTH * ASPECT / HEAD_DIM)
+        last = DEPTH - 1
+        windows = [SHORT_WINDOW if WINDOW[i % len(WINDOW)] == "S" and i < last else 1.0 for i in range(DEPTH)]
+        valued = [VALUE_EMBEDDINGS and i % 2 == last % 2 for i in range(DEPTH)]
+        self.blocks = [Block(vocab, self.width, w, v) for w, v in zip(windows, valued, strict=True)]
+        self.layers = nn.ModuleList(self.blocks)
+        self.embed = nn.Parameter(EMBEDDING_STD * torch.randn(vocab, self.width))
+        self.unembed = None if TIE_EMBEDDINGS else nn.Parameter(0.001 * torch.randn(vocab, self.width))
+        self.smear = nn.Parameter(torch.zeros(min(GATE_CHANNELS, self.width))) if SMEAR else None
         self.backout = nn.Parameter(torch.tensor(0.2)) if BACKOUT else None
-        self.reset()
-
-    @torch.no_grad()
-    def reset(self) -> None:
-        """Initial weights: uniform matrices, zero output projections, normal embeddings."""
-        bound = INIT_SCALE * math.sqrt(3 / self.width)
-        self.embed.normal_(std=EMBEDDING_STD)
-        if self.unembed is not None:
-            self.unembed.normal_(std=0.001)
-        for table in self.values:
-            table.uniform_(-bound, bound)
-        for attention, mlp in zip(self.attention, self.mlp, strict=True):
-            attention.qkv.uniform_(-bound, bound)
-            attention.out.zero_()
-            mlp.up.uniform_(-bound, bound)
-            mlp.down.zero_()
-
-    def rotary(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cosines and sines [1, length, 1, head_dim / 2]."""
-        frequency = ROPE_BASE ** -(torch.arange(0, HEAD_DIM, 2, device=device) / HEAD_DIM)
-        angle = torch.outer(torch.arange(length, device=device), frequency)[None, :, None]
-        return angle.cos(), angle.sin()
-
-    def mask(self, share: float, length: int, device: torch.device) -> Tensor | None:
-        """Which tokens see which [length, length]; None means plain causal attention, which has faster kernels."""
-        window = max(1, round(share * self.context))
-        if window >= length:
-            return None
-        distance = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
-        return (distance >= 0) & (distance < window)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        length, device = tokens.size(1), tokens.device
-        cos, sin = self.rotary(length, device)
-        masks = {w: self.mask(w, length, device) for w in {a.window for a in self.attention}}
+        """Logits for the token after each one."""
+        length = tokens.size(1)
+        cos, sin = rotary(length, tokens.device)
+        masks = {share: self.mask(share, length, tokens.device) for share in {block.window for block in self.blocks}}
         x = norm(F.embedding(tokens, self.embed))
         if self.smear is not None:
             gate = torch.sigmoid(F.linear(x[:, 1:, : self.smear.numel()], self.smear[None]))
             x = torch.cat((x[:, :1], x[:, 1:] + gate * x[:, :-1]), dim=1)
-        x0, middle, values = x, x, iter(self.values)
-        for i, (attention, mlp) in enumerate(zip(self.attention, self.mlp, strict=True)):
-            x = self.resid[i] * x + self.x0[i] * x0
-            extra = F.embedding(tokens, next(values)) if self.valued[i] else None
-            y = attention(norm(x), extra, cos, sin, masks[attention.window])
-            x = x + (norm(y) if NORM == "peri" else y)
-            y = mlp(norm(x))
-            x = x + (norm(y) if NORM == "peri" else y)
-            if i == DEPTH // 2:
-                middle = x
+        x0, middle = x, x
+        for i, block in enumerate(self.blocks):
+            x = block(x, x0, tokens, cos, sin, masks[block.window])
+            middle = x if i == DEPTH // 2 else middle
         if self.backout is not None:
             x = x - self.backout * middle
-        head = self.unembed if self.unembed is not None else self.embed / math.sqrt(self.width)
-        logits = F.linear(norm(x), head).float()
-        return SOFTCAP * torch.tanh(logits / SOFTCAP)
+        head = self.embed / math.sqrt(self.width) if self.unembed is None else self.unembed
+        return SOFTCAP * torch.tanh(F.linear(norm(x), head).float() / SOFTCAP)
+
+    def mask(self, share: float, length: int, where: torch.device) -> Tensor | None:
+        """Which tokens see which [length, length]; None means plain causal attention, which has faster kernels."""
+        window = max(1, round(share * self.context))
+        if window >= length:
+            return None
+        distance = torch.arange(length, device=where)[:, None] - torch.arange(length, device=where)
+        return (distance >= 0) & (distance < window)
 
 
 class Muon:
@@ -223,7 +211,7 @@ class Muon:
     @staticmethod
     def polar(g: Tensor) -> Tensor:
         """The nearest matrix with singular values about 1."""
-        x = g.bfloat16() if g.is_cuda else g
+        x: Tensor = g.bfloat16() if g.is_cuda else g
         tall = x.size(-2) > x.size(-1)
         x = x.mT if tall else x
         x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-6)
@@ -283,17 +271,16 @@ class Adam:
 
 
 class Optimizer:
-    """Muon for the matrices of the blocks, AdamW for tables and scalars; all rates follow one schedule."""
+    """Muon for the matrices of the blocks, AdamW for tables, gates and scalars; all rates follow one schedule."""
 
     def __init__(self, model: GPT) -> None:
-        width = (model.width / 768) ** -0.5
-        matrices = [p for block in (*model.attention, *model.mlp) for n, p in block.named_parameters() if n != "gate"]
+        wide = (model.width / 768) ** -0.5
+        matrices = [p for block in model.blocks for p in (block.qkv, block.out, block.up, block.down)]
         groups = [
-            ([model.embed, *model.values], EMBEDDING_LR * width, ADAM_DECAY),
-            ([] if model.unembed is None else [model.unembed], UNEMBEDDING_LR * width, ADAM_DECAY),
-            ([a.gate for a in model.attention if a.gate is not None], UNEMBEDDING_LR * width, 0.0),
-            ([p for p in (model.resid, model.smear, model.backout) if p is not None], SCALAR_LR * 0.01, 0.0),
-            ([model.x0], SCALAR_LR, 0.0),
+            (present(model.embed, *(block.values for block in model.blocks)), EMBEDDING_LR * wide, ADAM_DECAY),
+            (present(model.unembed, *(block.gate for block in model.blocks)), UNEMBEDDING_LR * wide, ADAM_DECAY),
+            (present(model.smear, model.backout, *(block.resid for block in model.blocks)), SCALAR_LR * 0.01, 0.0),
+            ([block.x0 for block in model.blocks], SCALAR_LR, 0.0),
         ]
         self.muon = Muon(matrices) if MATRIX_OPTIMIZER == "muon" else None
         if self.muon is None:
@@ -308,6 +295,11 @@ class Optimizer:
             decay = {"linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2, "constant": 1.0}
             warm = min(1.0, progress / MOMENTUM_WARMUP) if MOMENTUM_WARMUP > 0 else 1.0
             self.muon.step(MATRIX_LR * lr, MUON_MOMENTUM - 0.1 * (1 - warm), MATRIX_DECAY * decay[DECAY_SCHEDULE])
+
+
+def present(*parameters: nn.Parameter | None) -> list[nn.Parameter]:
+    """Those that the switches left in."""
+    return [p for p in parameters if p is not None]
 
 
 def rate(progress: float) -> float:
@@ -328,45 +320,47 @@ def mixed(where: torch.device) -> torch.autocast:
     return torch.autocast(where.type, dtype=torch.bfloat16, enabled=where.type == "cuda")
 
 
-def train(data, out: Path, seed: int, deadline: Callable[[], float]) -> dict[str, float]:
+def train(data: Any, out: Path, seed: int, deadline: Callable[[], float]) -> dict[str, float]:
     """Train until the budget is used and save the weights; the numbers returned are shown, not believed."""
     torch.manual_seed(seed)
     where = device()
     model = GPT(data.vocab, data.context).to(where)
-    optimizer = Optimizer(model)
-    forward = torch.compile(model) if COMPILE else model
+    forward, optimizer = torch.compile(model) if COMPILE else model, Optimizer(model)
     length = min(SEQUENCE, data.context)
     rows = max(1, BATCH_TOKENS // length)
     splits = math.ceil(rows * length / DEVICE_TOKENS)
-    steps, cost, progress = 0, 0.0, deadline()
-    while progress + cost < 1:
+    steps, cost, shown, progress = 0, 0.0, 0.0, deadline()
+    while progress + cost <= 1:  # stop before a step that would not fit
         for _ in range(splits):
-            x, y = (torch.from_numpy(a).to(where) for a in data.batch(math.ceil(rows / splits), length))
+            x, y = (torch.from_numpy(part).to(where) for part in data.batch(math.ceil(rows / splits), length))
             with mixed(where):
-                loss = F.cross_entropy(forward(x).flatten(0, 1), y.flatten())
-            (loss / splits).backward()
+                loss = F.cross_entropy(forward(x).flatten(0, 1), y.flatten()) / splits
+            loss.backward()
         optimizer.step(progress)
         steps += 1
-        if steps % 20 == 1:
-            print(f"step {steps}  {progress:.0%}  loss {loss.item():.3f}", flush=True)
-            if not loss.item() < 100:
-                raise FloatingPointError(f"the loss is {loss.item()} at step {steps}")
-        previous, progress = progress, deadline()
-        cost = progress - previous
-    torch.save({"vocab": data.vocab, "context": data.context, "weights": model.state_dict()}, Path(out) / "model.pt")
-    return {"steps": steps, "params": sum(p.numel() for p in model.parameters()), "loss": loss.item()}
+        if progress >= shown:
+            nats = splits * loss.item()
+            print(f"step {steps}  budget {progress:.0%}  loss {nats:.3f}", flush=True)
+            if not nats < 100:
+                raise FloatingPointError(f"the loss is {nats} at step {steps}")
+            shown += 0.1
+        before, progress = progress, deadline()
+        cost = progress - before
+    torch.save({"vocab": data.vocab, "context": data.context, "weights": model.state_dict()}, out / "model.pt")
+    return {"steps": steps, "params": sum(p.numel() for p in model.parameters())}
 
 
 def load(out: Path) -> Callable[[np.ndarray], np.ndarray]:
     """The trained model as a function from tokens to logits."""
     where = device()
-    saved = torch.load(Path(out) / "model.pt", map_location=where, weights_only=True)
+    saved = torch.load(out / "model.pt", map_location=where, weights_only=True)
     model = GPT(saved["vocab"], saved["context"]).to(where)
     model.load_state_dict(saved["weights"])
 
     @torch.inference_mode()
     def predict(tokens: np.ndarray) -> np.ndarray:
         with mixed(where):
-            return model(torch.from_numpy(tokens).to(where).long()).float().cpu().numpy()
+            logits: np.ndarray = model(torch.from_numpy(tokens).to(where).long()).float().cpu().numpy()
+        return logits
 
     return predict
