@@ -51,7 +51,8 @@ def knobs(seed: int, rugged: bool = False, noise: float = 0.01) -> Landscape:
     """18 knobs (log, linear, whole, choices, switches) with interactions; two thirds of the loss is in five of them."""
     rng = random.Random(f"knobs/{seed}/{rugged}")
     names = [f"K{i:02d}" for i in range(18)]
-    lines, units = [], {}
+    lines: list[str] = []
+    units: dict[str, Callable[[Any], float]] = {}
     for i, name in enumerate(names):
         start = rng.random()
         if i < 6:
@@ -69,8 +70,10 @@ def knobs(seed: int, rugged: bool = False, noise: float = 0.01) -> Landscape:
             lines.append(f"{name} = {rng.random() < 0.5}")
     optimum = {name: rng.random() for name in names[:13]}
     weights = {name: 2.0 * 0.75**rank for rank, name in enumerate(rng.sample(names[:13], 13))}
-    pairs = [(*rng.sample(names[:13], 2), rng.uniform(-1, 1)) for _ in range(12)]
-    tables = {name: {c: rng.uniform(0, 0.4) for c in ("a", "b", "c", True, False)} for name in names[13:]}
+    pairs = [(rng.sample(names[:13], 2), rng.uniform(-1, 1)) for _ in range(12)]
+    tables: dict[str, dict[Any, float]] = {
+        name: {c: rng.uniform(0, 0.4) for c in ("a", "b", "c", True, False)} for name in names[13:]
+    }
     shifts = {(name, c): rng.uniform(-0.3, 0.3) for name in names[13:] for c in ("a", "b", "c", True, False)}
     shifted = {name: rng.choice(names[:13]) for name in names[13:]}
     for name in names[13:]:
@@ -84,7 +87,7 @@ def knobs(seed: int, rugged: bool = False, noise: float = 0.01) -> Landscape:
             if tables[name][values[name]] > 0:
                 gap[shifted[name]] += shifts[name, values[name]]
         total = sum(weights[n] * g * g for n, g in gap.items())
-        total += sum(abs(c) * (gap[a] + math.copysign(1, c) * gap[b]) ** 2 for a, b, c in pairs) / 3
+        total += sum(abs(c) * (gap[a] + math.copysign(1, c) * gap[b]) ** 2 for (a, b), c in pairs) / 3
         total += sum(tables[n][values[n]] for n in names[13:])
         if rugged:
             total += 0.12 * sum(1 - math.cos(8 * math.pi * g) for g in gap.values())

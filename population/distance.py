@@ -27,6 +27,7 @@ Floats = NDArray[np.float32]
 SIGNATURE_SIZE = 256
 STRUCTURE_WEIGHT = 3.0  # another structure counts as three knobs moved from one end to the other
 NEIGHBOURS = 10
+SAMPLE = 4096
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
@@ -83,79 +84,60 @@ class Metric:
         return cast(Floats, np.concatenate([gap, chord(a_signs @ b_signs.T)[..., None]], axis=2))
 
 
-class Neighbourhood:
-    """A growing set of variants that knows the novelty of each: exact k-nearest-neighbour distances, kept up to date.
+class Terrain:
+    """Where everything that was judged stands: a growing set of features.
 
-    Adding the N-th costs one pass over N rows. Structures are stored once each, however many variants share one.
+    Structures are stored once each, however many variants share one. Distances to all are taken to at most `SAMPLE` of
+    them, evenly strided, so that a step costs the same at a thousand variants and at a hundred thousand.
     """
 
     def __init__(self, metric: Metric, knobs: int) -> None:
-        """An empty neighbourhood for variants with `knobs` knobs."""
+        """An empty terrain for variants with `knobs` knobs."""
         self._metric = metric
         self._size = 0
         self._units = np.empty((64, knobs), dtype=np.float32)
         self._structure_of = np.empty(64, dtype=np.int64)
         self._structures = np.empty((8, SIGNATURE_SIZE), dtype=np.float32)
         self._structure_index: dict[bytes, int] = {}
-        self._nearest = np.full((64, NEIGHBOURS), np.inf, dtype=np.float32)  # ascending in each row
 
     def __len__(self) -> int:
         """How many variants are in it."""
         return self._size
 
-    @property
-    def units(self) -> Floats:
-        """(N, K), a view."""
-        return self._units[: self._size]
-
-    @property
-    def signatures(self) -> Floats:
-        """(N, SIGNATURE_SIZE), a copy."""
-        return self._structures[self._structure_of[: self._size]]
-
-    def features(self, index: int) -> Features:
-        """The features of the `index`-th variant added."""
-        return Features(self._units[index], self._structures[self._structure_of[index]])
-
     def rows(self, indices: Sequence[int]) -> tuple[Floats, Floats]:
         """Units and signatures of some variants, as copies."""
-        return self._units[indices], self._structures[self._structure_of[indices]]
+        chosen = np.asarray(indices, dtype=np.int64)
+        return self._units[chosen], self._structures[self._structure_of[chosen]]
 
     def add(self, features: Features) -> int:
-        """Add a variant; returns its index. Updates the neighbours of everyone it is near to."""
-        index = self._size
-        self._grow()
-        distances = self._distances(features)
-        self._units[index] = features.units
-        self._structure_of[index] = self._structure(features.signature)
+        """Add a variant; returns its index."""
+        if self._size == len(self._units):
+            self._units = np.concatenate([self._units, np.empty_like(self._units)])
+            self._structure_of = np.concatenate([self._structure_of, np.empty_like(self._structure_of)])
+        self._units[self._size] = features.units
+        self._structure_of[self._size] = self._structure(features.signature)
         self._size += 1
-        if index:
-            closest = np.sort(np.partition(distances, NEIGHBOURS)[:NEIGHBOURS] if index > NEIGHBOURS else distances)
-            self._nearest[index, : len(closest)] = closest
-            closer = np.nonzero(distances < self._nearest[:index, -1])[0]
-            if len(closer):
-                rows = self._nearest[closer]
-                rows[:, -1] = distances[closer]
-                rows.sort(axis=1)
-                self._nearest[closer] = rows
-        return index
+        return self._size - 1
 
-    def novelty(self, indices: Sequence[int]) -> Floats:
-        """Mean distance of these variants to their nearest neighbours; 0 for a variant that is alone."""
-        nearest = self._nearest[indices]
-        known = np.isfinite(nearest)
-        return cast(Floats, np.where(known, nearest, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+    def distances(self, features: Features, indices: Sequence[int] | slice) -> Floats:
+        """Total distance from one variant to some of those here: (len(indices),)."""
+        knobs = self._metric.gaps(self._units[indices], features.units).sum(axis=1)
+        which = self._structure_of[indices]
+        if len(which) * 4 < len(self._structure_index):
+            structure = chord(self._structures[which] @ features.signature)
+        else:
+            structure = chord(self._structures[: len(self._structure_index)] @ features.signature)[which]
+        return cast(Floats, knobs + STRUCTURE_WEIGHT * structure)
 
-    def novelty_of(self, features: Features) -> float:
-        """What the novelty of a variant that is not in the set would be."""
-        if not self._size:
-            return 0.0
-        return float(np.sort(self._distances(features))[:NEIGHBOURS].mean())
-
-    def _distances(self, features: Features) -> Floats:
-        structure = chord(self._structures[: len(self._structure_index)] @ features.signature)
-        knobs = self._metric.gaps(self.units, features.units).sum(axis=1)
-        return cast(Floats, knobs + STRUCTURE_WEIGHT * structure[self._structure_of[: self._size]])
+    def nearest(self, features: Features) -> Floats:
+        """Ascending distances to the NEIGHBOURS nearest here, `inf` where there are fewer: (NEIGHBOURS,)."""
+        closest = np.full(NEIGHBOURS, np.inf, dtype=np.float32)
+        if self._size:
+            stride = -(-self._size // SAMPLE)
+            found = self.distances(features, slice(0, self._size, stride))
+            found = np.sort(np.partition(found, NEIGHBOURS)[:NEIGHBOURS] if len(found) > NEIGHBOURS else found)
+            closest[: len(found)] = found
+        return closest
 
     def _structure(self, vector: Floats) -> int:
         key = vector.tobytes()
@@ -165,9 +147,13 @@ class Neighbourhood:
         self._structures[index] = vector
         return index
 
-    def _grow(self) -> None:
-        if self._size < len(self._units):
-            return
-        self._units = np.concatenate([self._units, np.empty_like(self._units)])
-        self._structure_of = np.concatenate([self._structure_of, np.empty_like(self._structure_of)])
-        self._nearest = np.concatenate([self._nearest, np.full_like(self._nearest, np.inf)])
+
+def closer(nearest: Floats, distances: Floats) -> Floats:
+    """Nearest-neighbour rows (N, NEIGHBOURS) after a newcomer at these distances (N,)."""
+    return cast(Floats, np.sort(np.concatenate([nearest, distances[:, None]], axis=1), axis=1)[:, :NEIGHBOURS])
+
+
+def novelty(nearest: Floats) -> Floats:
+    """Mean distance to the known nearest neighbours, row by row: (N,); 0 for a variant that is alone."""
+    known = np.isfinite(nearest)
+    return cast(Floats, np.where(known, nearest, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))

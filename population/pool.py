@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from population.distance import Features, Floats, Metric, Neighbourhood, signature
+from population.distance import Features, Floats, Metric, Terrain, closer, novelty, signature
 from population.evaluation import Estimate, Evaluation, Goal
 from population.genome import Genome
 from population.knobs import Space
@@ -49,7 +49,7 @@ class Admission:
 
 @dataclass(slots=True)
 class _Record:
-    index: int  # row in the neighbourhood
+    index: int  # row in the terrain
     readings: list[float] = field(default_factory=list)
     failures: int = 0
 
@@ -70,15 +70,18 @@ class Population:
         self._recall = recall
         self._records: dict[str, _Record] = {}
         self._ids: list[str] = []
-        self._near = Neighbourhood(Metric(space.categorical), len(space.names))
-        self._metric = Metric(space.categorical)
+        self.metric = Metric(space.categorical)
+        self._terrain = Terrain(self.metric, len(space.names))
+        self._nearest: dict[str, Floats] = {}  # pool: distances to neighbours
         self._losses = np.empty(64)
         self._counts = np.empty(64)
         self._pool: dict[str, Variant] = {}
         self._pending: dict[str, Features] = {}
         self._spread, self._freedom = 0.0, 0
+        self._noise: float | None = None
         self._incumbent: str | None = None
-        self._genome = lru_cache(maxsize=4 * POOL_SIZE)(self._parse)
+        self._genomes: dict[str, Genome] = {}  # of the pool and of those pending, where known
+        self._parsed = lru_cache(maxsize=4 * POOL_SIZE)(self._parse)
         self._signatures: dict[str, Floats] = {}  # by skeleton
 
     # What is known
@@ -112,12 +115,7 @@ class Population:
         An upper confidence bound (`NOISE_CONFIDENCE`) of it, which tends to the usual estimate as repeats accumulate;
         exactly 0 for a judge that always answers the same.
         """
-        if not self._freedom:
-            return None
-        from scipy.special import gammaincinv
-
-        quantile = 2.0 * float(gammaincinv(self._freedom / 2.0, 1.0 - NOISE_CONFIDENCE))
-        return math.sqrt(self._spread / quantile)
+        return self._noise
 
     def estimate(self, variant: str) -> Estimate:
         """What its readings say of a variant's loss; (inf, inf, 0) if it never scored."""
@@ -128,17 +126,13 @@ class Population:
         """Whether it was judged and never scored."""
         return variant in self._records and not self._records[variant].readings
 
-    def novelty(self, variant: str) -> float:
-        """Mean distance to its nearest neighbours among all that were judged."""
-        return float(self._near.novelty([self._records[variant].index])[0])
-
     def variant(self, variant: str) -> Variant:
         """The variant itself."""
         return self._pool.get(variant) or self._recall(variant)
 
     def genome(self, variant: str) -> Genome:
         """Its knobs and skeleton."""
-        return self._genome(variant)
+        return self._genomes.get(variant) or self._parsed(variant)
 
     def features(self, genome: Genome) -> Features:
         """Where a genome stands in the space."""
@@ -152,15 +146,14 @@ class Population:
     def contestants(self, novelty_weight: float) -> list[Contestant]:
         """The pool, ready for a novelty-weighted tournament."""
         ids = list(self._pool)
-        losses = [self.estimate(member).mean for member in ids]
-        novelties = self._near.novelty([self._records[member].index for member in ids])
-        return contestants(ids, losses, [float(n) for n in novelties], novelty_weight)
+        losses = [self._mean(member) for member in ids]
+        return contestants(ids, losses, self._novelties(ids), novelty_weight)
 
     def observations(self) -> Observations:
         """What the surrogate may learn from: the rows of `newest_and_best`, one per judged variant."""
         size = len(self._ids)
         rows = newest_and_best(self._losses[:size])
-        units, signatures = self._near.rows(rows.tolist())
+        units, signatures = self._terrain.rows(rows.tolist())
         return Observations(units, signatures, self._losses[rows], self._counts[rows])
 
     def pending(self) -> tuple[Floats, Floats]:
@@ -171,17 +164,15 @@ class Population:
         signatures = np.array([f.signature for f in waiting], dtype=np.float32)
         return units, signatures
 
-    @property
-    def metric(self) -> Metric:
-        """The distance."""
-        return self._metric
-
     # The fold
 
     def expect(self, variant: Variant, genome: Genome | None = None) -> None:
         """A variant is being judged. `genome` spares a parse where the caller has it."""
         if variant.id not in self._records:
-            self._pending[variant.id] = self.features(genome or Genome.of(variant.files, self.space))
+            like = next((self._genomes[parent] for parent in variant.parents if parent in self._genomes), None)
+            genome = genome or Genome.of(variant.files, self.space, like)
+            self._genomes[variant.id] = genome
+            self._pending[variant.id] = self.features(genome)
 
     def tell(self, variant: Variant, evaluation: Evaluation) -> Admission:
         """Take in one evaluation of a variant that was expected.
@@ -209,7 +200,12 @@ class Population:
 
     def _register(self, variant: Variant) -> _Record:
         features = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
-        record = self._records[variant.id] = _Record(self._near.add(features))
+        if self._pool:
+            rows = [self._records[member].index for member in self._pool]
+            found = closer(np.array([self._nearest[m] for m in self._pool]), self._terrain.distances(features, rows))
+            self._nearest = dict(zip(self._pool, found, strict=True))
+        self._nearest[variant.id] = self._terrain.nearest(features)
+        record = self._records[variant.id] = _Record(self._terrain.add(features))
         self._ids.append(variant.id)
         if record.index == len(self._losses):
             self._losses = np.concatenate([self._losses, np.empty_like(self._losses)])
@@ -223,6 +219,7 @@ class Population:
             mean = math.fsum(record.readings) / n
             self._spread += (loss - mean) ** 2 * n / (n + 1)
             self._freedom += 1
+            self._noise = _upper_bound(self._spread, self._freedom)
         record.readings.append(loss)
 
     def _observe(self, record: _Record) -> None:
@@ -235,19 +232,34 @@ class Population:
         known = [member for member in (*self._pool, variant) if self._records[member].readings]
         self._incumbent = min(known, key=self._bound)
 
+    def _novelties(self, ids: list[str]) -> list[float]:
+        return [float(n) for n in novelty(np.array([self._nearest[member] for member in ids]))] if ids else []
+
     def _bound(self, variant: str) -> float:
-        estimate = self.estimate(variant)
-        return estimate.mean + estimate.sigma
+        return self._mean(variant) + (self._noise or 0.0) / math.sqrt(len(self._records[variant].readings))
+
+    def _mean(self, variant: str) -> float:
+        return float(self._losses[self._records[variant].index])
 
     def _admit(self, variant: Variant) -> Admission:
         ids = [*self._pool, variant.id]
-        losses = [self.estimate(member).mean for member in ids]
-        novelties = [float(n) for n in self._near.novelty([self._records[member].index for member in ids])]
-        stay = {ids[i] for i in survivors(losses, novelties, POOL_SIZE, NOVEL_SHARE)} | {self._incumbent or ""}
+        losses = [self._mean(member) for member in ids]
+        stay = {ids[i] for i in survivors(losses, self._novelties(ids), POOL_SIZE, NOVEL_SHARE)} | {
+            self._incumbent or ""
+        }
         candidates = {**self._pool, variant.id: variant}
         order = sorted(range(len(ids)), key=lambda i: (losses[i], i))
         self._pool = {ids[i]: candidates[ids[i]] for i in order if ids[i] in stay}
+        self._nearest = {member: self._nearest[member] for member in self._pool}
+        self._genomes = {m: g for m, g in self._genomes.items() if m in self._pool or m in self._pending}
         gone = next((member for member in ids if member not in self._pool), None)
         if variant.id not in self._pool:
             return Admission(Verdict.REJECTED, "neither among the best nor new ground")
         return Admission(Verdict.ADMITTED, "among the best" if losses[-1] <= losses[0] else "in the pool", gone)
+
+
+def _upper_bound(spread: float, freedom: int) -> float:
+    """Of the standard deviation behind a sum of squares with `freedom` degrees of freedom (chi-squared bound)."""
+    from scipy.special import gammaincinv
+
+    return math.sqrt(spread / (2.0 * float(gammaincinv(freedom / 2.0, 1.0 - NOISE_CONFIDENCE))))

@@ -19,7 +19,7 @@ from wolf.errors import WolfError
 COMMANDS = {  # name -> where it is, and what it does
     "run": ("wolf.running:run", "search: evolve a target until the budget is spent"),
     "resume": ("wolf.running:resume", "go on with a run that was stopped or killed"),
-    "top": ("wolf.reading:top", "the best variants of a run, or all runs"),
+    "top": ("wolf.reading:top", "the best variants of a run"),
     "show": ("wolf.reading:show", "one variant: its files, readings and descent"),
     "diff": ("wolf.reading:diff", "what changed between two variants"),
     "tree": ("wolf.reading:tree", "who descends from whom"),

@@ -57,9 +57,7 @@ def create(config: Config) -> Ledger:
         "seed_variant": seed.id,
         "noise": None,
     }
-    ledger = Ledger.create(_fresh_directory(Path(config.runs), config.name), header)
-    ledger.append([], [seed])
-    return ledger
+    return Ledger.create(_fresh_directory(Path(config.runs), config.name), header, [seed])
 
 
 def open_run(run_dir: Path) -> tuple[Ledger, Config]:

@@ -1,0 +1,117 @@
+"""The engine's own work per evaluation, its memory, and what the surrogate costs.
+
+    python benchmarks/engine.py
+
+Work is one ask and one tell of the strategy `wolf` on a 35-knob training script, without the surrogate, the judge and
+the ledger's disk; the ledger's commit and the surrogate are timed by themselves below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from population.evaluation import Evaluation, Goal, Status
+from population.genome import Genome
+from population.knobs import Space
+from population.perturb import nudge
+from population.pool import Population
+from population.variant import Variant
+from wolf import bodies
+from wolf.hunt import Options, Wolf
+from wolf.ledger import Ledger
+from wolf.operators import available
+from wolf.screen import Mode, Screen
+from wolf.streams import stream
+
+SEED_FILE = Path(__file__).parent.parent / "train_target" / "train.py"
+
+
+class Bench:
+    """A search whose judge answers at once."""
+
+    def __init__(self, mode: Mode) -> None:
+        seed = Variant({"train.py": SEED_FILE.read_text()})
+        self.space = Space.of(seed.files)
+        self.genome = Genome.of(seed.files, self.space)
+        self.recent = {seed.id: seed}
+        self.population = Population(self.space, Goal.MINIMIZE, self.recall)
+        self.search = Wolf(self.population, seed, 0, available(True, True, False), None, Options(), Screen(mode))
+        self.ordinal = 0
+
+    def recall(self, variant: str) -> Variant:
+        """What a ledger would find."""
+        return self.recent[variant]
+
+    def step(self) -> float:
+        """One evaluation; seconds of the engine's work."""
+        begun = time.perf_counter()
+        ask = self.search.ask(self.ordinal)
+        self.search.asked(ask)
+        middle = time.perf_counter()
+        self.recent[ask.variant.id] = ask.variant
+        evaluation = Evaluation(ask.variant.id, "bench", Status.OK, self.score(), seed=ask.seed)
+        resumed = time.perf_counter()
+        self.search.told(ask, evaluation)
+        self.ordinal += 1
+        return time.perf_counter() - resumed + middle - begun
+
+    def score(self) -> float:
+        """Noise around a slow descent."""
+        return 3.0 + stream(0, self.ordinal, "score").gauss(0.0, 0.1) - 1e-6 * self.ordinal
+
+    def grow(self, size: int) -> None:
+        """Fill the population with nudges of the seed, without the strategy's deliberations."""
+        while len(self.population) < size:
+            self.ordinal += 1
+            child = nudge(self.genome, self.space, stream(1, self.ordinal, "grow"), 3)
+            if child is None:
+                return
+            variant = Variant(child.files())
+            self.population.expect(variant, child)
+            self.population.tell(variant, Evaluation(variant.id, "bench", Status.OK, self.score()))
+            if variant.id in self.population.pool:
+                self.recent[variant.id] = variant
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="1000,10000,100000")
+    args = parser.parse_args()
+    bench = Bench("off")
+    for _ in range(30):
+        bench.step()
+    for size in map(int, args.sizes.split(",")):
+        bench.grow(size)
+        work = median(bench.step() for _ in range(100)) * 1000
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{size:>7} variants: {work:6.2f} ms of engine work per evaluation, {memory:5.0f} MB resident", flush=True
+        )
+    for size in (30, 100, 300):
+        bench = Bench("on")
+        bench.grow(size)
+        for _ in range(20):
+            bench.step()
+        spent = [bench.step() for _ in range(40)]
+        print(f"{size:>7} variants: {1000 * sum(spent) / len(spent):6.1f} ms per evaluation with the surrogate")
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder, "run"), {"format": 1}) as ledger:
+        ask = bench.search.ask(bench.ordinal)
+        spent = []
+        for _ in range(200):
+            begun = time.perf_counter()
+            ledger.append([("asked", bodies.asked(ask, Goal.MINIMIZE))], [ask.variant])
+            spent.append(time.perf_counter() - begun)
+        print(f"one durable commit of the ledger on this disk: {median(spent) * 1000:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
