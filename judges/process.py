@@ -16,12 +16,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
+from judges.cage import OPEN, Cage
 from judges.capture import Capture
 from judges.killswitch import Cancelled, KillSwitch
 
@@ -29,9 +30,6 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 GRACE_SECONDS = 15.0  # beyond the deadline, before a supervisor that says nothing is given up
 KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 THREAD_CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-Launcher = Callable[[Sequence[str]], Sequence[str]]
-"""Wraps a command in one that runs it elsewhere (a sandbox). `list` leaves it as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +90,20 @@ class Running:
     """
 
     def __init__(
-        self, command: Sequence[str], cwd: Path, env: Mapping[str, str], limits: Limits, *, capture: bool
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        limits: Limits,
+        cage: Cage = OPEN,
+        *,
+        capture: bool,
     ) -> None:
         self._switch = KillSwitch.here() or KillSwitch()
         self._switch.check()
         self._limits = limits
         self._finished: Finished | None = None
-        self._process, self._control, self._status = _supervise(command, cwd, env, limits)
+        self._process, self._control, self._status = _supervise(command, cwd, env, limits, cage)
         self._give_up = time.monotonic() + limits.seconds + GRACE_SECONDS
         self.pid = self._process.pid
         self.stdin = cast(BinaryIO, self._process.stdin)
@@ -159,15 +164,16 @@ class Running:
 
 
 def _supervise(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str], limits: Limits
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], limits: Limits, cage: Cage
 ) -> tuple[subprocess.Popen[bytes], BinaryIO, BinaryIO]:
     """Start the supervisor: its process, the pipe whose closing stops it, and the pipe of its report."""
     control_read, control = os.pipe()
     status, status_write = os.pipe()
     caps = (limits.seconds, limits.cpu_seconds or 0, limits.memory_bytes or 0, limits.file_bytes or 0)
+    words = [*map(str, (control_read, status_write, *caps)), cage.rules, *cage.prefix, *command]
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", SUPERVISOR, *map(str, (control_read, status_write, *caps)), *command],
+            [sys.executable, "-I", "-S", SUPERVISOR, *words],
             cwd=cwd,
             env=dict(env),
             stdin=subprocess.PIPE,
@@ -192,6 +198,7 @@ def _finished(report: str, limits: Limits, stdout: str, stderr: str) -> Finished
         "cpu": f"killed after {limits.cpu_seconds or 0:g} s of CPU time",
         "memory": f"killed at {(limits.memory_bytes or 0) / 1e6:.0f} MB of memory",
         "processes": "killed for starting too many processes",
+        "disk": "killed for writing too much to disk",
         "stopped": "stopped",
     }
     if len(report.split()) != 4:
@@ -208,9 +215,7 @@ def _finished(report: str, limits: Limits, stdout: str, stderr: str) -> Finished
     return Finished(returncode, stdout, stderr, float(seconds), float(cpu_seconds), why in ("deadline", "cpu"), reason)
 
 
-def start(
-    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], limits: Limits, launcher: Launcher = list
-) -> Running:
+def start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], limits: Limits, cage: Cage = OPEN) -> Running:
     """Start a command for a dialogue; use it in a `with` block.
 
     Args:
@@ -218,12 +223,12 @@ def start(
         cwd: folder to run in.
         env: the whole environment; nothing is added (see `environment`).
         limits: what it may use.
-        launcher: wraps the command, for a sandbox.
+        cage: what it is locked into; `OPEN` is nothing.
 
     Raises:
         Cancelled: if the kill switch of this thread was pulled.
     """
-    return Running(launcher(command), cwd, env, limits, capture=False)
+    return Running(command, cwd, env, limits, cage, capture=False)
 
 
 def run(
@@ -233,14 +238,14 @@ def run(
     env: Mapping[str, str],
     limits: Limits,
     stdin: bytes = b"",
-    launcher: Launcher = list,
+    cage: Cage = OPEN,
 ) -> Finished:
     """Run a command to its end or to its limits. Arguments as for `start`; `stdin` is what it may read.
 
     Raises:
         Cancelled: if the kill switch of this thread was pulled.
     """
-    with Running(launcher(command), cwd, env, limits, capture=True) as running:
+    with Running(command, cwd, env, limits, cage, capture=True) as running:
         with suppress(BrokenPipeError):
             running.stdin.write(stdin)
             running.stdin.flush()

@@ -1,32 +1,39 @@
 """The process between us and a candidate: it ends the candidate, whatever the candidate does.
 
-A script, not a module to import: `python -I -S supervisor.py CONTROL STATUS SECONDS CPU MEMORY FILE COMMAND...`
-(`judges/process.py` starts it; a limit of 0 is no limit). It runs COMMAND in a session of its own, with the standard
+A script, not a module to import: `python -I -S supervisor.py CONTROL STATUS SECONDS CPU MEMORY FILE CAGE COMMAND...`
+(`judges/process.py` starts it; a limit of 0 is no limit; CAGE is a marshalled dict in hex, see `judges/cage.py`). It
+runs COMMAND in a session of its own, with the standard
 streams, folder and environment it was started with, and ends the whole tree of COMMAND's descendants when COMMAND
 ends, when a limit is reached, when CONTROL is closed, and when the process that started it is gone. Then it writes one
 line to STATUS: `why returncode seconds cpu_seconds`.
 
 What is covered: as a subreaper it inherits every orphan, so double forks, new sessions and ignored signals do not help
 a descendant; it kills until it has no child left.
-What is not covered: a candidate runs as the same user, so it can kill this process (then the candidate's first process
-dies with it, its daemons do not) or ours; a process that ignores SIGCHLD hides the CPU time of its finished children.
-Both need a sandbox. Where there is no subreaper (macOS) only COMMAND's process group is killed.
+What is not covered without a cage: a candidate runs as the same user, so it can kill this process (then the candidate's
+first process dies with it, its daemons do not) or ours. A process that ignores SIGCHLD hides the CPU time of its
+finished children. Where there is no subreaper (macOS) only COMMAND's process group is killed.
 """
 
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` imports enum, a third of our start
 import ctypes
+import marshal
 import os
 import resource
 import select
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # -I leaves it out
+import cgroup  # type: ignore[import-not-found]
+import confine  # type: ignore[import-not-found]
+
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 POLL_SECONDS = 0.05
 SWEEP_SECONDS = 10.0  # a process in uninterruptible sleep must not hold us for ever
 MAX_PROCESSES = 1000  # beyond this it is a fork bomb
+MAX_FILES = 200_000  # beyond this it is an attempt to fill the disk with names
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PROC_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # else every process is looked at
@@ -91,7 +98,27 @@ def reaped_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def become(command: list[str], file_bytes: int) -> None:
+def written(folder: str, bytes_allowed: int) -> bool:
+    """Whether more than this, or too many files, lie below `folder`. Looks no further than that."""
+    total = files = 0
+    folders = [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    files += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        total += 512 * entry.stat(follow_symlinks=False).st_blocks
+                    if total > bytes_allowed or files > MAX_FILES:
+                        return True
+        except OSError:
+            pass
+    return False
+
+
+def become(command: list[str], file_bytes: int, cage: dict, groups: list[str]) -> None:  # type: ignore[type-arg]
     """Turn this (forked) process into the candidate. Says so on stderr and exits with 127 if it cannot."""
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -100,7 +127,10 @@ def become(command: list[str], file_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if file_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    cgroup.join(groups)
     try:
+        if "filter" in cage:
+            confine.enter(cage)
         os.execvp(command[0], command)
     except OSError as error:
         os.write(2, f"cannot start {command[0]}: {error.strerror}\n".encode())
@@ -140,7 +170,9 @@ def sweep(main: int) -> int | None:
     return code
 
 
-def watch(main: int, control: int, seconds: float, cpu: float, memory: int) -> tuple[str, int | None]:
+def watch(
+    main: int, control: int, seconds: float, cpu: float, memory: int, folder: str, disk: int
+) -> tuple[str, int | None]:
     """Wait for the end of `main` or for a reason to end it: the reason, and the exit code if it has one."""
     parent = os.getppid()
     wake, wake_end = os.pipe()
@@ -152,7 +184,7 @@ def watch(main: int, control: int, seconds: float, cpu: float, memory: int) -> t
     poll.register(control, select.POLLIN)
     poll.register(wake, select.POLLIN)
     deadline = time.monotonic() + seconds
-    next_look = 0.0
+    next_look = next_walk = 0.0
     while True:
         code, left = reap(main)
         now = time.monotonic()
@@ -171,6 +203,10 @@ def watch(main: int, control: int, seconds: float, cpu: float, memory: int) -> t
                 return "memory", None
             if processes > MAX_PROCESSES:
                 return "processes", None
+        if disk and now >= next_walk:
+            if written(folder, disk):
+                return "disk", None
+            next_walk = now + max(10 * POLL_SECONDS, 20 * (time.monotonic() - now))
         for ready, _ in poll.poll(1000 * max(0.0, min(deadline, next_look) - now)):
             if ready == control or os.read(wake, 4096).strip(bytes([signal.SIGCHLD])):
                 return "stopped", None
@@ -181,20 +217,25 @@ def main(arguments: list[str]) -> None:
     control, status = int(arguments[0]), int(arguments[1])
     seconds, cpu = float(arguments[2]), float(arguments[3])
     memory, file_bytes = int(arguments[4]), int(arguments[5])
+    cage = marshal.loads(bytes.fromhex(arguments[6]))
     os.set_inheritable(control, False)
     os.set_inheritable(status, False)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_DUMPABLE, 0)  # an unprivileged candidate cannot reach into our descriptors
     start = time.monotonic()
+    groups = cgroup.make(2 * MAX_PROCESSES, memory)  # threads count here too
     child = os.fork()
     if child == 0:
-        become(arguments[6:], file_bytes)
+        become(arguments[7:], file_bytes, cage, groups)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
-    why, code = watch(child, control, seconds, cpu, memory)
+    why, code = watch(child, control, seconds, cpu, memory, cage.get("folder", ""), cage.get("disk", 0))
     took = time.monotonic() - start
+    if code and cgroup.out_of_memory(groups):
+        why = "memory"
     swept = sweep(child)
+    cgroup.remove(groups)
     code = swept if code is None else code
     line = f"{why} {-9 if code is None else code} {took:.6f} {reaped_seconds():.6f}\n"
     os.write(status, line.encode())

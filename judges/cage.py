@@ -1,0 +1,146 @@
+"""What a candidate is locked into, per level of isolation.
+
+`lock` turns what a candidate needs into a `Cage`, which `judges/process.py` hands to the supervisor. Whatever is not
+named does not exist for the candidate (bubblewrap) or cannot be opened by it (Landlock). Whether a level really holds
+on this machine is found out by `judges/sandbox.py`.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from glob import glob
+from pathlib import Path
+
+from judges.seccomp import filter_bytes
+
+MEGABYTE = 1_000_000
+TMP_BYTES, SHM_BYTES, DISK_BYTES = 256 * MEGABYTE, 1024 * MEGABYTE, 20_000 * MEGABYTE
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/nix/store", "/sys/devices/system/cpu")
+ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "ssl", "pki", "ca-certificates",
+       "passwd", "group", "nsswitch.conf", "OpenCL")  # fmt: skip
+ETC_NETWORK = ("resolv.conf", "hosts", "services", "gai.conf")
+PROC = ("self", "cpuinfo", "meminfo", "stat", "version", "filesystems", "sys/vm", "sys/kernel", "driver/nvidia")
+DEVICES = ("null", "zero", "full", "random", "urandom")
+
+
+class Level(StrEnum):
+    """How far a candidate is shut off, strongest first."""
+
+    BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """All that a candidate may touch besides Python and the system's programs and libraries, which it may read.
+
+    Attributes:
+        folder: its own, to write in; its size is watched.
+        readable: files and folders that it may read.
+        writable: more that it may change; nobody watches their size.
+        network: whether it may open internet connections.
+        gpu: whether it may use NVIDIA devices.
+        disk_bytes: how much may lie in `folder` before it is killed, looked at every half second.
+    """
+
+    folder: Path
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    network: bool = False
+    gpu: bool = False
+    disk_bytes: int = DISK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Cage:
+    """How the supervisor starts a candidate.
+
+    Attributes:
+        prefix: the program that wraps the command, with its arguments.
+        rules: what `judges/confine.py` applies and the supervisor watches: a marshalled dict in hex.
+    """
+
+    prefix: tuple[str, ...] = ()
+    rules: str = marshal.dumps({}).hex()
+
+
+OPEN = Cage()
+
+
+def lock(level: Level, need: Need) -> Cage:
+    """The cage of a candidate."""
+    watched = {"folder": str(need.folder), "disk": need.disk_bytes}
+    match level:
+        case Level.BUBBLEWRAP:
+            rules = {"landlock": False, "filter": filter_bytes(network=need.network, shared=False)}
+            return Cage(tuple(_bubblewrap(need)), marshal.dumps({**watched, **rules}).hex())
+        case Level.LANDLOCK:
+            return Cage(rules=marshal.dumps({**watched, **_landlock(need)}).hex())
+        case Level.NONE:
+            return Cage(rules=marshal.dumps(watched).hex())
+
+
+def interpreter() -> list[str]:
+    """Where the Python that runs us, and what it needs of us, lies."""
+    house = Path(__file__).resolve().parent.parent
+    ours = (house / "judges", house / "train_target")
+    return [*dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix, *map(str, ours)))]
+
+
+def devices() -> list[str]:
+    """The NVIDIA devices of this machine."""
+    return sorted(path for path in glob("/dev/nvidia*") + glob("/dev/nvidia-caps/*") if not os.path.isdir(path))
+
+
+def _bubblewrap(need: Need) -> list[str]:
+    """The command line of bwrap. Its own environment is readable inside: the supervisor's has no secrets."""
+    words = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
+             "--disable-userns", "--die-with-parent", "--new-session", "--hostname", "wolf"]  # fmt: skip
+    words += ["--share-net"] if need.network else []
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    words += ["--size", str(SHM_BYTES), "--tmpfs", "/dev/shm", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
+    for path in SYSTEM:
+        if os.path.islink(path):
+            words += ["--symlink", os.readlink(path), path]
+        else:
+            words += ["--ro-bind-try", path, path]
+    for name in ETC + (ETC_NETWORK if need.network else ()):
+        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    binds = dict.fromkeys(_both(*interpreter(), *need.readable), "--ro-bind")
+    binds |= dict.fromkeys(_both(need.folder, *need.writable), "--bind")
+    for path, how in sorted(binds.items()):  # what lies inside another comes after it
+        words += [how, path, path]
+    if need.gpu:
+        words += ["--ro-bind", "/sys", "/sys"]  # without it cuInit fails
+        for path in devices():
+            words += ["--dev-bind", path, path]
+    return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--seccomp", "9", "--"]
+
+
+def _landlock(need: Need) -> dict[str, object]:
+    from judges import confine
+
+    etc = ETC + (ETC_NETWORK if need.network else ())
+    readable = [*SYSTEM, *(f"/etc/{name}" for name in etc), *(f"/proc/{name}" for name in PROC), *interpreter()]
+    usable = [f"/dev/{name}" for name in DEVICES]
+    if need.gpu:
+        readable.append("/sys")
+        usable += devices()
+    signals = confine.landlock_abi() >= confine.SCOPES_SINCE
+    return {
+        "landlock": True,
+        "readable": readable + [str(path) for path in need.readable],
+        "writable": [str(need.folder), *map(str, need.writable)],
+        "devices": usable,
+        "filter": filter_bytes(network=need.network, shared=True, signals=signals),
+    }
+
+
+def _both(*paths: object) -> list[str]:
+    """Each path as it is written and, if it goes through links, where it leads; those that exist."""
+    return [place for path in map(str, paths) for place in {path, os.path.realpath(path)} if os.path.exists(place)]
