@@ -1,9 +1,9 @@
 """A Gaussian process over variants: what an evaluation would probably say, before it is paid for.
 
-    k(a, b) = s^2 * exp(-sum_k w_k d_k(a, b))
+    k(a, b) = s^2 * exp(-sum_k w_k d_k(a, b)^1.5)
 
-with the parts d_k of `distance.Metric`. A product of exponential kernels on distances of negative type is positive
-definite. The weights w_k, the signal s^2 and the noise are the maximum of the marginal likelihood under log-normal
+with the parts d_k of `distance.Metric`. Powers up to 2 of such distances keep the kernel positive definite; 1.5 lies
+between the roughness of 1 and the smoothness of 2, each of which loses badly where the other wins (docs/search.md). The weights w_k, the signal s^2 and the noise are the maximum of the marginal likelihood under log-normal
 priors (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 5). Losses are clipped at their 80th
 percentile and standardised: a bad variant is far from good, not infinitely far. A failure counts as a clipped loss.
 
@@ -27,6 +27,7 @@ MAX_POINTS = 300
 _WEIGHT_PRIOR = (np.log(1.0), 1.5)  # mean and standard deviation of log w_k
 _NOISE_PRIOR_SD = 1.0
 _JITTER = 1e-6
+_POWER = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Surrogate:
         losses = np.minimum(np.nan_to_num(data.losses, nan=np.inf), clip)
         self._centre, self._scale = float(losses.mean()), float(losses.std()) or 1.0
         self._target = (losses - self._centre) / self._scale
-        parts = metric.parts(data.units, data.signatures, data.units, data.signatures)
+        parts = metric.parts(data.units, data.signatures, data.units, data.signatures) ** _POWER
         flat = np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]).T)
         guess = 0.1 if noise is None else max(noise / self._scale, 1e-3) ** 2
         self.hyper = hyper or _learn(flat, self._target, data.counts, guess)
@@ -105,7 +106,7 @@ class Surrogate:
         """Posterior mean and standard deviation of the true loss of M variants: two (M,) arrays."""
         from scipy.linalg import solve_triangular
 
-        parts = self._metric.parts(units, signatures, self._data.units, self._data.signatures)
+        parts = self._metric.parts(units, signatures, self._data.units, self._data.signatures) ** _POWER
         cross = self.hyper.signal * np.exp(-(parts @ self.hyper.weights))
         mean = cross @ self._alpha
         explained = solve_triangular(self._root, cross.T, lower=True, check_finite=False)

@@ -27,6 +27,7 @@ TRIES = 50
 ENDGAME = 0.08  # the last share of the budget re-reads the front-runners, so that the hand-over is no lucky reading
 NOVELTY_WEIGHT = (0.15, 1.0)  # of novelty in tournaments, when cold and when hot
 INCUMBENT_SHARE = 0.6  # of centres; the others win a tournament
+UNMODELLED = 0.4  # without a model to learn from them, so much of the departures is left
 PRIOR_PAY = {
     "perturb:nudge": 0.30,
     "perturb:kick": 0.15,
@@ -146,15 +147,15 @@ class Wolf:
         return self._reread(ordinal, contender) if contender and contender not in self._waiting else None
 
     def _survey(self, ordinal: int) -> Ask | None:
-        """Wide departures from the seed, so that the model starts with the lie of the land."""
-        if self._asked[Purpose.SURVEY] >= self._options.survey:
+        """Wide departures from the seed, so that the model starts with the lie of the land; none without a model."""
+        if self._asked[Purpose.SURVEY] >= self._options.survey or not self._screen.on:
             return None
         return self._free(ordinal, Purpose.SURVEY, self._seed_variant.id, ("perturb:scatter", "perturb:kick"))
 
     def _departure(self, ordinal: int) -> Ask | None:
         """A random departure of several knobs at once, from the incumbent or from a novel elite, unscreened."""
         rng = stream(self._seed, ordinal, "departure")
-        if rng.random() >= self._options.departures:
+        if rng.random() >= self._options.departures * (1.0 if self._screen.on else UNMODELLED):
             return None
         centre = self.population.incumbent if rng.random() < 0.5 else self._parents(1, rng, self._novelty(1.0))[0]
         return self._free(
