@@ -11,64 +11,29 @@ import importlib.util
 import json
 import math
 import os
+import signal
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from judges import process
 from judges.base import Context, JudgeConfig, JudgeError, LocalPath
+from judges.corpus import HOUSE, PATH, Corpus, Section, Stdlib, made, program
 from judges.process import Finished, Limits, environment
 from judges.scorer import Reading
 from judges.workspace import lay_out
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 
-HOUSE = Path(__file__).resolve().parent.parent
-PATH = {"PYTHONPATH": str(HOUSE)}
 FEEDBACK_CHARACTERS = 2000
 MOST_CLAIMS = 20  # numbers of the candidate's own that are shown
 MOST_BYTES = 4_000_000_000  # that training may leave behind
-
-
-class Section(BaseModel):
-    """Base of the sections below: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Stdlib(Section):
-    """The source of Python's own standard library: on every machine, nothing to download."""
-
-    kind: Literal["stdlib"] = "stdlib"
-    vocab: int = Field(default=1024, ge=256, le=4096, description="tokens of the BPE that is learned on it")
-
-
-class Files(Section):
-    """Any UTF-8 text."""
-
-    kind: Literal["files"]
-    globs: tuple[LocalPath, ...] = Field(min_length=1, description="which files; `**` is any folder")
-    vocab: int = Field(default=1024, ge=256, le=4096, description="tokens of the BPE that is learned on it")
-
-
-class Climbmix(Section):
-    """autoresearch's data: parquet shards, downloaded once; needs the extra `climbmix`."""
-
-    kind: Literal["climbmix"]
-    url: str = "https://huggingface.co/datasets/karpathy/climbmix-400b-shuffle/resolve/main"
-    shards: int = Field(default=10, ge=1, le=6542, description="training shards, of about 100 MB each")
-    vocab: int = Field(default=8192, ge=512, le=65536, description="tokens of the BPE that is learned on it")
-
-
-Corpus = Annotated[Stdlib | Files | Climbmix, Field(discriminator="kind")]
 
 
 class Budget(Section):
@@ -143,8 +108,8 @@ class TrainingJudge(JudgeConfig):
 
     @property
     def seconds_expected(self) -> float | None:
-        """The budget, and about two seconds to start and to score; unknown for a budget of tokens."""
-        return self.budget.clock + 2 if self.budget.clock else None
+        """The budget, and about four seconds to import torch twice and to score; unknown for a budget of tokens."""
+        return self.budget.clock + 4 if self.budget.clock else None
 
     def check(self, root: Path) -> None:
         """See whether torch and the target's `train.py` are there.
@@ -168,19 +133,7 @@ class TrainingJudge(JudgeConfig):
             JudgeError: if it cannot be made.
         """
         self.check(root)
-        spec = self.corpus.model_dump_json()
-        cache = self.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "auto-wolf")
-        command = _module("train_target.prepare", spec, str(cache))
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, env=os.environ | PATH, stdout=pipe, stderr=pipe, text=True) as running:
-            assert running.stdout and running.stderr
-            said = "preparing the corpus failed"
-            for line in running.stderr:
-                say(said := line.rstrip())
-            folder = running.stdout.read().strip()
-        if running.returncode:
-            raise JudgeError(said)
-        self._ready = Path(folder)
+        self._ready = made(self.corpus, self.cache, say)
 
     def evaluate(self, variant: Variant, context: Context) -> Evaluation:
         """Train, seal what training left, predict, score."""
@@ -228,18 +181,19 @@ class TrainingJudge(JudgeConfig):
             "budget": self.budget.given,
             "grace": self.budget.grace,
             "threads": context.threads,
-            "launched": time.monotonic(),
+            "launched": (launched := time.monotonic()),
         }
-        command = _module("train_target.harness_train", json.dumps(job))
+        command = program("train_target.harness_train", json.dumps(job))
         limits = Limits(self.budget.clock + self.budget.grace + self.patience)
         finished = process.run(command, cwd=folder, env=env, limits=limits)
         ready = finished.stdout.partition("\n")[0].split()  # printed before any code of the candidate ran
         if len(ready) != 3 or ready[0] != "ready":
             raise JudgeError(f"a training run could not start ({finished.reason}): {_tail(finished.stderr)}")
-        used = {"seconds": finished.seconds - float(ready[1]), "cpu_seconds": finished.cpu_seconds - float(ready[2])}
+        wall = time.monotonic() - launched
+        used = {"seconds": wall - float(ready[1]), "cpu_seconds": finished.cpu_seconds - float(ready[2])}
         metrics = _claims(report) | {f"train_{unit}": n for unit, n in used.items()}
         late = any(used[unit] > n + self.budget.grace for unit, n in self.budget.given.items() if unit in used)
-        if finished.timed_out or late:
+        if late or finished.timed_out or finished.returncode in (-signal.SIGALRM, -signal.SIGPROF):
             return finished, metrics, Status.TIMEOUT
         return finished, metrics, None if finished.ok else Status.CRASHED
 
@@ -248,7 +202,7 @@ class TrainingJudge(JudgeConfig):
         folder, env = self._place(variant, context, "predict")
         job = {"code": str(folder), "out": str(out), "vocab": self._vocab, "threads": context.threads}
         request = {
-            "command": _module("train_target.harness_predict", json.dumps(job)),
+            "command": program("train_target.harness_predict", json.dumps(job)),
             "cwd": str(folder),
             "env": env,
             "seconds": self.patience,
@@ -259,7 +213,7 @@ class TrainingJudge(JudgeConfig):
         }
         ours = environment(context.scratch / "scorer", context.threads, PATH)
         limits, asked = Limits(2 * self.patience), json.dumps(request).encode()
-        finished = process.run(_module("judges.scorer"), cwd=HOUSE, env=ours, limits=limits, stdin=asked)
+        finished = process.run(program("judges.scorer"), cwd=HOUSE, env=ours, limits=limits, stdin=asked)
         if not finished.ok:
             raise JudgeError(f"the scorer {finished.reason}: {_tail(finished.stderr)}")
         return Reading(**json.loads(finished.stdout))
@@ -298,11 +252,6 @@ def _claims(report: Path) -> dict[str, float]:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
     return {name: value for name, value in items if math.isfinite(value)}
-
-
-def _module(name: str, *arguments: str) -> list[str]:
-    """The command that runs one of our modules; it imports nothing from its folder or from its home."""
-    return [sys.executable, "-sP", "-m", name, *arguments]
 
 
 def _tail(text: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judges.workspace import tree
+from population.genome import Genome
 from population.knobs import Space
+from population.literals import Value
 from population.ranges import KnobError
 from population.variant import Variant
 from wolf import shipped
@@ -30,20 +32,22 @@ class Target:
         root: the folder, absolute.
         files: the editable files, relative to root.
         memo_path: where the memo is; None if there is none.
+        start: values of knobs that the seed variant has instead of those in its files.
     """
 
     root: Path
     files: tuple[str, ...]
     memo_path: Path | None
+    start: Mapping[str, Value] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: TargetConfig) -> Target:
         """The target that a configuration names."""
         root = shipped.resolve(config.root)
-        return cls(root, config.files, None if config.memo is None else root / config.memo)
+        return cls(root, config.files, None if config.memo is None else root / config.memo, config.start)
 
     def seed(self) -> Variant:
-        """The files as they are on disk now.
+        """The files as they are on disk now, with the values to start from.
 
         Raises:
             ConfigError: if one cannot be read, or is not text.
@@ -54,7 +58,10 @@ class Target:
                 texts[file] = (self.root / file).read_bytes().decode("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError([f"target.files: {self.root / file} cannot be read as text: {error}"]) from error
-        return Variant(texts)
+        try:
+            return Variant(_started(texts, self.start))
+        except KnobError as error:
+            raise ConfigError([f"target.start: {error}"]) from error
 
     def memo(self) -> str:
         """The memo as it is on disk now; it may be edited while a run goes on. Empty if there is none."""
@@ -94,7 +101,24 @@ def problems(config: TargetConfig) -> Iterator[tuple[Keys, str]]:
         yield ("target", "memo"), f"there is no file {root / config.memo}"
     if len(texts) == len(config.files):
         try:
+            texts = _started(texts, config.start)
+        except KnobError as error:
+            yield ("target", "start"), str(error)
+            return
+        try:
             Space.of(texts, config.knobs)
         except KnobError as error:
             name = next((name for name in config.knobs if f" {name}:" in str(error)), None)
             yield ("target", "files") if name is None else ("target", "knobs", name), str(error)
+
+
+def _started(texts: dict[str, str], start: Mapping[str, Value]) -> dict[str, str]:
+    """The files with other values of some knobs; raises `KnobError` for what is no knob or none of its values."""
+    if not start:
+        return texts
+    try:
+        return Genome.of(texts, Space.of(texts)).replace(start).files()
+    except KeyError as error:
+        raise KnobError(f"{error} is no knob of {', '.join(texts)}") from None
+    except ValueError as error:
+        raise KnobError(str(error)) from None

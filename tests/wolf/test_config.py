@@ -312,3 +312,16 @@ def test_no_text_ends_in_a_traceback(tmp_path_factory: pytest.TempPathFactory, t
             load(str(path), overrides)
         except UsageError as error:
             assert str(error).strip()
+
+
+def test_a_run_may_start_from_other_values_than_the_files(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("LR = 0.1  # knob: 0.01 .. 1 log\nDEPTH = 4\n")
+    (tmp_path / "run.yaml").write_text(
+        "target: {root: ., files: [train.py], start: {DEPTH: 40}, knobs: {DEPTH: 20 .. 80}}\n"
+        "judge: {kind: command, run: python train.py, metric: loss}\nbudget: {evaluations: 3}\n"
+    )
+    config = load(str(tmp_path / "run.yaml"))
+    assert Target.of(config.target).seed().files == {"train.py": "LR = 0.1  # knob: 0.01 .. 1 log\nDEPTH = 40\n"}
+    for start, message in (("DEPHT=3", "'DEPHT' is no knob of train.py"), ("LR=fast", "knob LR cannot be 'fast'")):
+        with pytest.raises(ConfigError, match=message):
+            load(str(tmp_path / "run.yaml"), [f"target.start.{start}"])

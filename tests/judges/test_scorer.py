@@ -1,0 +1,128 @@
+import json
+import math
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from judges import scorer
+from judges.process import environment
+from judges.scorer import Reading
+
+VOCAB, CONTEXT = 5, 4
+PREDICTOR = """
+import os, sys, time
+import numpy as np
+def ask():
+    header = sys.stdin.buffer.read(8)
+    if not header:
+        sys.exit(0)
+    rows, length = np.frombuffer(header, np.int32)
+    return np.frombuffer(sys.stdin.buffer.read(4 * rows * length), np.int32).reshape(rows, length)
+def answer(logits):
+    sys.stdout.buffer.write(np.asarray(logits, np.float32).tobytes())
+    sys.stdout.buffer.flush()
+"""
+UNIFORM = "while True: answer(np.zeros((*ask().shape, 5)))"
+CHEATS = {
+    "NaN": ("x = np.zeros((*ask().shape, 5)); x[0, 0, 0] = np.nan; answer(x); ask()", "invalid", "1 of .* not finite"),
+    "infinite": ("answer(np.full((*ask().shape, 5), np.inf)); ask()", "invalid", "not finite"),
+    "short": ("answer(np.zeros((*ask().shape, 4)))", "invalid", "an answer has 128 of 160 bytes"),
+    "text": ("ask(); print('val_bpb: 0.1')", "invalid", "an answer has 13 of 160 bytes"),
+    "surplus": ("answer(np.zeros((*ask().shape, 5))); answer([0.0]); ask()", "invalid", "it went on after the last"),
+    "silent": ("ask()", "invalid", "an answer has 0 of 160 bytes"),
+    "crash": ("ask(); 1 / 0", "crashed", "^exited with code 1$"),
+    "dead": ("os._exit(3)", "crashed", "^exited with code 3$"),
+}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "corpus.json").write_text(json.dumps({"vocab": VOCAB, "token_bytes": [0, 1, 2, 3, 4]}))
+    np.array([0, 1, 2, 3, 4, 1, 2, 3, 0, 4], dtype=np.uint16).tofile(tmp_path / "val.bin")
+    return {
+        "cwd": str(tmp_path),
+        "env": environment(tmp_path, 1),
+        "seconds": 10,
+        "corpus": str(tmp_path / "corpus.json"),
+        "tokens": str(tmp_path / "val.bin"),
+        "context": CONTEXT,
+        "count": 100,
+    }
+
+
+def read(job: dict[str, Any], predictor: str) -> Reading:
+    return scorer.read({**job, "command": [sys.executable, "-c", PREDICTOR + predictor]})
+
+
+def test_bits_per_byte_counts_bytes_of_text_and_nothing_for_tokens_without(job: dict[str, Any]) -> None:
+    reading = read(job, UNIFORM)
+    assert reading.status == "ok"
+    assert reading.tokens == 8
+    # targets are 1 2 3 4 and 2 3 0 4: seven of them stand for text, of 1 + 2 + 3 + 4 + 2 + 3 + 4 bytes
+    assert reading.bpb == pytest.approx(7 * math.log2(5) / 19)
+
+
+def test_logits_need_no_normalisation(job: dict[str, Any]) -> None:
+    assert read(job, UNIFORM.replace("zeros", "ones") + " * 1e4").bpb == pytest.approx(7 * math.log2(5) / 19)
+
+
+def test_a_certain_and_right_predictor_needs_no_bits(job: dict[str, Any]) -> None:
+    lucky = "ask(); x = np.full((2, 4, 5), -1e30); t = [[1, 2, 3, 4], [2, 3, 0, 4]]\n"
+    lucky += "for i in range(2):\n    for j in range(4): x[i, j, t[i][j]] = 0\nanswer(x); ask()"
+    assert read(job, lucky).bpb == 0
+
+
+def test_the_last_target_is_never_sent(job: dict[str, Any], tmp_path: Path) -> None:
+    read(job, f"x = ask(); open({str(tmp_path / 'seen')!r}, 'w').write(str(x.tolist())); answer(np.zeros((2, 4, 5)))")
+    assert (tmp_path / "seen").read_text() == "[[0, 1, 2, 3], [1, 2, 3, 0]]"
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_an_answer_that_breaks_the_contract_is_no_score(job: dict[str, Any], name: str) -> None:
+    predictor, status, why = CHEATS[name]
+    reading = read(job, predictor)
+    assert (reading.status, reading.bpb) == (status, None)
+    assert re.search(why, reading.why)
+
+
+def test_an_answer_to_a_question_that_was_not_asked_is_no_score(
+    job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer, "FRAME_BYTES", 1)  # a row at a time
+    reading = read(job, "ask(); answer(np.zeros((2, 4, 5))); ask(); ask()")
+    assert (reading.status, reading.why) == ("invalid", "it answered before it was asked")
+
+
+def test_a_predictor_that_hangs_is_killed(job: dict[str, Any]) -> None:
+    started = time.monotonic()
+    reading = read({**job, "seconds": 0.5}, "ask(); time.sleep(60)")
+    assert (reading.status, reading.bpb) == ("timeout", None)
+    assert time.monotonic() - started < 5
+
+
+def test_windows_do_not_overlap_and_span_the_text() -> None:
+    tokens = np.arange(1000, dtype=np.uint16)
+    rows = scorer.windows(tokens, context=9, count=90)
+    assert rows.shape == (10, 10)
+    assert len(np.unique(rows)) == rows.size
+    assert rows[-1, 0] >= 900
+    assert scorer.windows(tokens, context=9, count=10**6).shape == (100, 10)
+
+
+def test_bits_are_those_of_a_softmax_in_double_precision() -> None:
+    logits = np.array([[[1000.0, 0.0], [0.0, 1.0]]], dtype=np.float32)
+    result = scorer.bits(logits, np.array([[1, 0]], dtype=np.int32))
+    assert result[0] == pytest.approx([1000 / math.log(2), math.log2(1 + math.e)])
+
+
+def test_the_scorer_imports_neither_torch_nor_candidates() -> None:
+    code = "import judges.scorer, sys; print(sorted({'torch', 'train', 'train_target', 'pydantic'} & set(sys.modules)))"
+    house = Path(scorer.__file__).parent.parent
+    finished = subprocess.run([sys.executable, "-c", code], cwd=house, capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "[]"
