@@ -1,0 +1,248 @@
+"""The books: reservations, attempts, charges, and what a resumed run knows."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from judges.llm import Prompt, Reply, Unanswered, Usage
+from wolf.calls import Calls
+from wolf.dev.faults import FAULTS
+from wolf.dev.server import FakeServer
+from wolf.dev.wire import Said
+from wolf.errors import SetupError
+from wolf.llm import Fault, Kind, Remote
+from wolf.prices import Price
+
+PRICE = Price(input=1000, output=5000)  # dollars per million: a call costs cents
+PROMPT = Prompt("test:ask", "static", "varying", 100)
+
+
+class Books:
+    """A ledger in a list."""
+
+    def __init__(self):
+        self.bodies = []
+
+    def __call__(self, records):
+        self.bodies += [body for _, body in records]
+
+    @property
+    def states(self):
+        return [body["state"] for body in self.bodies]
+
+
+class Played:
+    """A model in this process: each answer is a reply or a fault."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.sent = 0
+
+    def send(self, prompt):
+        self.sent += 1
+        future = Future()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        future.set_exception(answer) if isinstance(answer, Exception) else future.set_result(answer)
+        return future
+
+    def close(self):
+        pass
+
+
+def reply(text="yes", output=10):
+    return Reply(text, "m", Usage(20, output))
+
+
+def run(calls, books, seconds=10.0):
+    end = time.monotonic() + seconds
+    settled = []
+    while not settled:
+        settled = calls.pump(books)
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    return settled[0]
+
+
+def over_the_wire(fault, **options):
+    """One call against a server that plays `fault` first (or always, if it is a callable)."""
+    faults = fault if callable(fault) else lambda n: fault if n == 0 else None
+    with FakeServer(lambda request: Said("Awoo.", output=10), faults) as server:
+        model = Remote("m", base_url=server.url, seconds=options.pop("seconds", 5))
+        calls, books = Calls({"m": model}, {"m": PRICE}, 100, longest_pause=0.05, **options), Books()
+        try:
+            calls.put(PROMPT, "m", {})
+            call = run(calls, books)
+            return call, calls, books, len(server.log)
+        except SetupError as error:
+            return error, calls, books, len(server.log)
+        finally:
+            calls.close()
+
+
+@pytest.mark.parametrize("name", ["400", "401", "402", "403", "404", "413", "spend-limit", "spend-limit-after"])
+def test_a_fatal_fault_stops_at_the_first_request_with_a_sentence(name):
+    error, calls, _books, requests = over_the_wire(lambda n: name)
+    assert isinstance(error, SetupError)
+    assert requests == 1
+    assert "m will not answer" in str(error)
+    assert calls.spent == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["429", "429-after-3600", "429-after-date", "429-after-nonsense", "500", "502-html", "529"]
+)
+def test_not_now_is_asked_again_after_a_capped_pause_and_costs_nothing(name):
+    call, calls, books, requests = over_the_wire(name)
+    assert call.reply.text == "Awoo."
+    assert requests == 2
+    assert books.states == ["reserved", "failed", "reserved", "answered"]
+    assert calls.spent == pytest.approx(PRICE.cost(Usage(100, 10)))
+
+
+@pytest.mark.parametrize(
+    "name", ["reset", "hang-up", "200-html", "half", "broken-off", "stream-error", "no-usage", "no-stop"]
+)
+def test_an_answer_not_received_whole_is_charged_at_its_worst_and_tried_twice_more(name):
+    call, calls, _, requests = over_the_wire(name)
+    assert (call.reply.text, requests) == ("Awoo.", 2)
+    assert calls.spent == pytest.approx(PRICE.worst(PROMPT) + PRICE.cost(Usage(100, 10)))
+    call, calls, _, requests = over_the_wire(lambda n: name)
+    assert (call.reply, call.state, requests) == (None, "failed", 3)
+    assert calls.spent == pytest.approx(3 * PRICE.worst(PROMPT))
+
+
+@pytest.mark.parametrize(
+    "name", ["max_tokens", "refusal", "pause_turn", "tool_use", "context-full", "no-content", "blank"]
+)
+def test_an_answer_that_is_none_is_paid_for_and_not_asked_again(name):
+    call, calls, _, requests = over_the_wire(name)
+    assert (call.reply, requests) == (None, 1)
+    assert 0 < calls.spent < PRICE.worst(PROMPT)
+    with pytest.raises(Unanswered, match=call.why):
+        call.asker.result(0)
+
+
+def test_an_outage_is_given_up_when_patience_ends():
+    call, _calls, _, requests = over_the_wire(lambda n: "529", patience=0.3)
+    assert (call.state, call.why) == ("failed", "http 529")
+    assert 2 <= requests <= 12
+
+
+def test_every_fault_that_a_server_can_play_ends_in_a_settled_call_or_a_sentence():
+    for name in FAULTS:
+        outcome, _calls, _, requests = over_the_wire(lambda n, name=name: name, patience=0.1, seconds=0.3)
+        assert requests <= 6, name
+        assert isinstance(outcome, SetupError) or outcome.reply is None, name
+
+
+def test_several_refusals_in_a_row_retire_a_model():
+    no, books = Fault(Kind.USELESS, "refusal: cyber", usage=Usage(1, 1)), Books()
+    calls = Calls({"a": Played(no), "b": Played(reply())}, {"a": PRICE, "b": PRICE}, 100)
+    for n in range(3):
+        assert calls.live == ["a", "b"]
+        calls.put(PROMPT, "a", {"n": n})
+        run(calls, books)
+    assert calls.live == ["b"]
+    assert calls.ask(PROMPT) and run(calls, books).model == "b"
+    again = Calls({"a": Played(no), "b": Played(reply())}, {"a": PRICE, "b": PRICE}, 100)
+    for body in books.bodies:
+        again.restore(body)
+    assert again.live == ["b"]
+
+
+def test_the_fold_of_the_books_is_the_books():
+    books = Books()
+    lost = Fault(Kind.BROKEN, "cut stream")
+    calls = Calls({"m": Played(lost, reply("one"), reply("two"))}, {"m": PRICE}, 100, longest_pause=0)
+    for text in ("first", "second"):
+        calls.put(Prompt("llm:edit", "static", text, 50), "m", {"text": text})
+        run(calls, books)
+    again = Calls({"m": Played(reply())}, {"m": PRICE}, 100)
+    for body in books.bodies:
+        again.restore(body)
+    assert [c.reply.text for c in again.calls] == ["one", "two"]
+    assert [(c.prompt, c.about, c.cost) for c in again.calls] == [(c.prompt, c.about, c.cost) for c in calls.calls]
+    assert again.spent == calls.spent
+    assert not again.pump(Books())  # nothing is asked again
+    assert sum("system" in body for body in books.bodies) == 1  # the static part is written once
+
+
+def test_what_was_under_way_when_the_run_died_is_charged_and_asked_again():
+    books = Books()
+    never = Future()
+    model = Played(reply())
+    model.send = lambda prompt: never
+    calls = Calls({"m": model}, {"m": PRICE}, 100)
+    calls.put(PROMPT, "m", {"n": 1})
+    calls.ask(PROMPT)  # a judge: the evaluation starts anew after a resume, and asks by itself
+    calls.pump(books)
+    assert books.states == ["reserved"] * 2
+    again, after = Calls({"m": Played(reply())}, {"m": PRICE}, 100), Books()
+    for body in books.bodies:
+        again.restore(body)
+    for _ in range(5):
+        again.pump(after)
+    assert [(b["state"], b.get("again")) for b in after.bodies] == [
+        ("failed", True), ("failed", False), ("reserved", None), ("answered", None)
+    ]  # fmt: skip
+    assert again.spent == pytest.approx(2 * PRICE.worst(PROMPT) + PRICE.cost(Usage(20, 10)))
+
+
+def test_the_worst_case_is_written_before_the_request_leaves():
+    books = Books()
+    model = Played(reply())
+    send = model.send
+    model.send = lambda prompt: (books.states == ["reserved"] or pytest.fail("sent unwritten")) and send(prompt)
+    calls = Calls({"m": model}, {"m": PRICE}, 100)
+    calls.put(PROMPT, "m", {})
+    run(calls, books)
+
+
+class Random:
+    """Answers at random times with random costs, some of them broken; the bill is what it really charged."""
+
+    def __init__(self, rng, pool):
+        self.rng, self.pool, self.bill, self.lock = rng, pool, 0.0, threading.Lock()
+
+    def send(self, prompt):
+        draws = self.rng.random(), self.rng.randint(0, prompt.max_tokens), self.rng.randint(1, 12)
+        return self.pool.submit(self._answer, *draws)
+
+    def _answer(self, luck, output, tokens):
+        with self.lock:
+            self.bill += PRICE.cost(Usage(tokens, output))
+        if luck < 0.2:
+            raise Fault(Kind.BROKEN, "cut stream")
+        return Reply("x", "m", Usage(tokens, output))
+
+    def close(self):
+        pass
+
+
+def test_a_thousand_races_of_eight_never_pass_the_ceiling():
+    with ThreadPoolExecutor(8) as pool:
+        for seed in range(1000):
+            rng = random.Random(seed)
+            model, books = Random(rng, pool), Books()
+            ceiling = rng.uniform(1, 4) * PRICE.worst(PROMPT)
+            calls = Calls({"m": model}, {"m": PRICE}, ceiling, at_once=8, longest_pause=0)
+            futures = [calls.ask(PROMPT) for _ in range(8)]
+            while not all(future.done() for future in futures):
+                calls.pump(books)
+                assert calls.spent + calls.reserved <= ceiling + 1e-12
+            assert model.bill <= calls.spent + 1e-12 <= ceiling + 2e-12
+
+
+def test_a_call_that_does_not_fit_is_not_sent():
+    model, books = Played(reply()), Books()
+    calls = Calls({"m": model}, {"m": PRICE}, PRICE.worst(PROMPT) * 0.99)
+    future = calls.ask(PROMPT)
+    calls.pump(books)
+    assert model.sent == 0
+    with pytest.raises(Unanswered, match="budget"):
+        future.result(0)

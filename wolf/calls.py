@@ -1,0 +1,328 @@
+"""Calls to models, on the books: nothing is sent before its worst case is reserved, or used before it is written.
+
+    put / ask  ->  reserved  ->  answered                      the reply, with its true cost
+                       ^     ->  failed (again)  ->  reserved  another attempt, after a pause
+                                 failed                        there will be no reply
+
+Every arrow is a `call` event in the ledger. `Calls` is a fold of them, so a resumed run knows every answer it has ever
+paid for, and what was spent. `pump` moves everything along and belongs to one thread; `ask` may be called from any.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from judges.llm import Prompt, Reply, Unanswered, Usage
+from wolf.errors import SetupError
+from wolf.llm import Fault, Kind, Model
+from wolf.prices import Price
+
+Body = dict[str, Any]
+Commit = Callable[[Sequence[tuple[str, Body]]], None]
+
+PATIENCE = 900.0  # seconds of "not now" before a call is given up
+LONGEST_PAUSE = 60.0  # seconds between two attempts, whatever the server asks for
+BROKEN_RETRIES = 2  # of answers that were not received whole: each may be billed
+REFUSALS = 3  # in a row before a model is not asked any more
+
+
+@dataclass(slots=True)
+class Call:
+    """One prompt and what has become of it.
+
+    Attributes:
+        id: 0, 1, 2, ... in the order of asking.
+        prompt: what is asked.
+        model: who is asked.
+        about: whatever the asker wants to find again after a resume; None for one that asks anew by itself.
+        state: waiting, reserved, answered or failed.
+        attempt: attempts so far.
+        worst: dollars reserved now.
+        cost: dollars charged so far.
+        reply: the answer, if there is one.
+        why: the last fault's name.
+    """
+
+    id: int
+    prompt: Prompt
+    model: str
+    about: Body | None = None
+    state: str = "waiting"
+    attempt: int = 0
+    worst: float = 0.0
+    cost: float = 0.0
+    reply: Reply | None = None
+    why: str = ""
+    broken: int = 0
+    due: float = 0.0  # of the next attempt, on the clock
+    since: float | None = None  # first attempt of this session
+    sent: Future[Reply] | None = None
+    asker: Future[Reply] = field(default_factory=Future)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in ("answered", "failed")
+
+
+class Calls:
+    """All calls of a run; implements `judges.llm.LLM`."""
+
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        prices: Mapping[str, Price],
+        usd: float,
+        *,
+        at_once: int = 4,
+        patience: float = PATIENCE,
+        longest_pause: float = LONGEST_PAUSE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`usd` is the ceiling of all that is charged and reserved; `at_once` bounds the requests under way."""
+        self._models = models
+        self._prices = prices
+        self._usd = usd
+        self._at_once = at_once
+        self._patience = patience
+        self._longest_pause = longest_pause
+        self._clock = clock
+        self._asked: SimpleQueue[tuple[Prompt, Future[Reply]]] = SimpleQueue()
+        self._systems: dict[str, str] = {}  # by hash, as far as they are in the ledger
+        self._refused: Counter[str] = Counter()  # in a row, by model
+        self.calls: list[Call] = []
+        self._open: dict[int, Call] = {}
+        self.spent = 0.0
+
+    # Asking
+
+    def ask(self, prompt: Prompt) -> Future[Reply]:
+        """See `judges.llm.LLM`; answered while somebody pumps."""
+        future: Future[Reply] = Future()
+        self._asked.put((prompt, future))
+        return future
+
+    def put(self, prompt: Prompt, model: str, about: Body) -> Call:
+        """Ask `model`, for somebody who will look at the call itself. Only from the thread that pumps."""
+        call = Call(len(self.calls), prompt, model, about)
+        self.calls.append(call)
+        self._open[call.id] = call
+        return call
+
+    @property
+    def live(self) -> list[str]:
+        """The models that have not refused too often."""
+        return [name for name in self._models if self._refused[name] < REFUSALS]
+
+    @property
+    def reserved(self) -> float:
+        """Dollars of requests under way, at their worst."""
+        return sum(call.worst for call in self._open.values())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is under way."""
+        return any(call.state == "reserved" for call in self._open.values())
+
+    def affords(self, prompt: Prompt, model: str) -> bool:
+        """Whether the ceiling leaves room for the worst case of this prompt."""
+        return self.spent + self.reserved + self._prices[model].worst(prompt) <= self._usd
+
+    # Moving along
+
+    def pump(self, commit: Commit, start: bool = True) -> list[Call]:
+        """Take in what has arrived, then (if `start`) send what may leave. Returns the calls that are settled now.
+
+        Raises:
+            SetupError: for a fault that no other request can avoid (the key, the bill, the model's name).
+        """
+        self._collect()
+        records = [self._arrived(call) for call in self._open.values() if call.state == "reserved" and _back(call)]
+        sending = self._sendable() if start else []
+        records += sending
+        if records:
+            commit([("call", body) for body in records])
+        for body in records:
+            self.fold(body)
+        for body in sending:
+            if body["state"] == "reserved":
+                self._send(self.calls[body["call"]])
+        done = [call for call in self._open.values() if call.settled]
+        for call in done:
+            del self._open[call.id]
+            self._answer(call)
+        for body in records:
+            if body.get("kind") == Kind.FATAL:
+                raise SetupError(_fatal(body))
+        return done
+
+    def settle(self, commit: Commit) -> None:
+        """Give up everything that is open; what is under way is charged at its worst."""
+        bodies = [_failed(c, "abandoned", "the run ended first", c.worst, again=False) for c in self._open.values()]
+        if bodies:
+            commit([("call", body) for body in bodies])
+        for body in bodies:
+            self.fold(body)
+            self._answer(self.calls[body["call"]])
+        self._open.clear()
+
+    def fold(self, body: Mapping[str, Any]) -> Call:
+        """Take in one `call` event, which this session has just written; see `restore`."""
+        if body["call"] == len(self.calls):
+            said = body["prompt"]
+            self._systems.setdefault(said["system"], body.get("system", ""))
+            prompt = Prompt(body["purpose"], self._systems[said["system"]], said["user"], said["max_tokens"],
+                            said["schema"])  # fmt: skip
+            self.put(prompt, body["model"], body["about"])
+        call: Call = self.calls[body["call"]]
+        self._systems.setdefault(_hash(call.prompt.system), call.prompt.system)
+        call.state = "waiting" if body.get("again") else body["state"]
+        call.attempt = body["attempt"]
+        if body["state"] == "reserved":
+            call.worst = body["worst"]
+            return call
+        call.worst = 0.0
+        call.cost += body["cost"]
+        self.spent += body["cost"]
+        if body["state"] == "answered":
+            call.reply = Reply(body["text"], body["model"], Usage(**body["usage"]), body["stop"], body["seconds"],
+                               body["request"], body["cost"])  # fmt: skip
+            self._refused[call.model] = 0
+        else:
+            call.why = body["fault"]
+            call.broken += body.get("kind") == Kind.BROKEN
+            self._refused[call.model] += call.why.startswith("refusal")
+        return call
+
+    def restore(self, body: Mapping[str, Any]) -> Call:
+        """Take in one `call` event of an earlier session."""
+        call = self.fold(body)
+        if call.settled:
+            del self._open[call.id]
+        return call
+
+    def close(self) -> None:
+        """Let go of connections."""
+        for model in self._models.values():
+            model.close()
+
+    def _collect(self) -> None:
+        while True:
+            try:
+                prompt, asker = self._asked.get_nowait()
+            except Empty:
+                return
+            model = next(iter(self.live), next(iter(self._models)))
+            call = Call(len(self.calls), prompt, model, asker=asker)
+            self.calls.append(call)
+            self._open[call.id] = call
+
+    def _sendable(self) -> list[Body]:
+        """Reservations for what may leave now, and failures for what the ceiling forbids."""
+        bodies: list[Body] = []
+        busy = sum(call.state == "reserved" and not _back(call) for call in self._open.values())
+        held = self.spent + self.reserved
+        for call in self._open.values():
+            if call.state != "waiting" or call.due > self._clock() or busy >= self._at_once:
+                continue
+            worst = self._prices[call.model].worst(call.prompt)
+            if held + worst > self._usd:
+                message = f"the worst case of ${worst:.4f} does not fit into what is left of budget.usd"
+                bodies.append({**_failed(call, "budget", message, 0.0, again=False), **self._first(call)})
+                continue
+            held += worst
+            busy += 1
+            body = {"call": call.id, "state": "reserved", "attempt": call.attempt + 1, "model": call.model,
+                    "worst": worst, **self._first(call)}  # fmt: skip
+            bodies.append(body)
+        return bodies
+
+    def _first(self, call: Call) -> Body:
+        """What only the first event of a call says: the prompt, and a system text only the first time it is used."""
+        if call.attempt:
+            return {}
+        prompt, digest = call.prompt, _hash(call.prompt.system)
+        said = {"system": digest, "user": prompt.user, "max_tokens": prompt.max_tokens,
+                "schema": dict(prompt.schema) if prompt.schema else None}  # fmt: skip
+        new = {} if digest in self._systems else {"system": prompt.system}
+        self._systems[digest] = prompt.system
+        return {"purpose": prompt.purpose, "about": call.about, "prompt": said, **new}
+
+    def _send(self, call: Call) -> None:
+        call.since = self._clock() if call.since is None else call.since
+        call.sent = self._models[call.model].send(call.prompt)
+
+    def _arrived(self, call: Call) -> Body:
+        """The event about an attempt that has ended."""
+        if call.sent is None:  # it was under way when the last session died
+            again = call.about is not None
+            return _failed(call, "interrupted", "it was under way when the run was killed", call.worst, again=again)
+        try:
+            reply = call.sent.result()
+        except Fault as fault:
+            return self._faulty(call, fault)
+        except Exception as error:
+            return self._faulty(call, Fault(Kind.BROKEN, "broken answer", f"{type(error).__name__}: {error}"[:300]))
+        return {
+            "call": call.id, "state": "answered", "attempt": call.attempt, "model": call.model, "text": reply.text,
+            "stop": reply.stop, "usage": asdict(reply.usage), "cost": self._prices[call.model].cost(reply.usage),
+            "seconds": reply.seconds, "request": reply.request,
+        }  # fmt: skip
+
+    def _faulty(self, call: Call, fault: Fault) -> Body:
+        if fault.usage is not None:
+            cost = self._prices[call.model].cost(fault.usage)
+        else:
+            cost = call.worst if fault.kind is Kind.BROKEN else 0.0
+        pause = self._pause(call, fault)
+        if pause is not None:
+            call.due = self._clock() + pause
+        body = _failed(call, fault.what, str(fault), cost, again=pause is not None)
+        return {**body, "kind": fault.kind.value}
+
+    def _pause(self, call: Call, fault: Fault) -> float | None:
+        """Seconds until another attempt; None if there is to be none."""
+        if fault.kind not in (Kind.BUSY, Kind.BROKEN) or call.broken + (fault.kind is Kind.BROKEN) > BROKEN_RETRIES:
+            return None
+        backoff = 2.0 ** min(call.attempt - 1, 10) * random.uniform(0.5, 1.0)
+        pause = min(self._longest_pause, backoff if fault.after is None else fault.after + random.random())
+        started = self._clock() if call.since is None else call.since
+        return pause if self._clock() + pause - started <= self._patience else None
+
+    def _answer(self, call: Call) -> None:
+        if call.reply is not None:
+            call.asker.set_result(replace(call.reply, cost=call.cost))
+        else:
+            call.asker.set_exception(Unanswered(f"no answer from {call.model}: {call.why}"))
+
+
+def _back(call: Call) -> bool:
+    return call.sent is None or call.sent.done()
+
+
+def _failed(call: Call, fault: str, message: str, cost: float, again: bool) -> Body:
+    return {"call": call.id, "state": "failed", "attempt": call.attempt, "model": call.model, "fault": fault,
+            "message": message, "cost": cost, "again": again}  # fmt: skip
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _fatal(body: Mapping[str, Any]) -> str:
+    advice = {
+        "http 401": "set ANTHROPIC_API_KEY to a valid key",
+        "http 402": "see to the bill",
+        "http 403": "this key may not use it: choose another under llm: models:",
+        "http 404": "correct its name or llm: base_url:",
+        "http 413": "the files or the memo are too long for this model",
+    }.get(body["fault"], "see to it")
+    return f"{body['model']} will not answer ({body['fault']}: {body['message']}): {advice}, then `wolf resume`"

@@ -1,0 +1,1 @@
+"""Tools for those who work on Auto Wolf: a server that plays a language model."""
