@@ -3,8 +3,10 @@
     k(a, b) = s^2 * exp(-sum_k w_k d_k(a, b)^1.5)
 
 with the parts d_k of `distance.Metric`. Powers up to 2 of such distances keep the kernel positive definite; 1.5 lies
-between the roughness of 1 and the smoothness of 2, each of which loses badly where the other wins (docs/search.md). The weights w_k, the signal s^2 and the noise are the maximum of the marginal likelihood under log-normal
-priors (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 5). Losses are clipped at their 80th
+between the roughness of 1 and the smoothness of 2, each of which loses badly where the other wins (docs/search.md).
+
+The weights w_k, the signal s^2 and the noise are the maximum of the marginal likelihood under log-normal priors
+(Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 5). Losses are clipped at their 80th
 percentile and standardised: a bad variant is far from good, not infinitely far. A failure counts as a clipped loss.
 
 A fit is a pure function of the observations, so a resumed run fits the same model.
@@ -27,7 +29,6 @@ MAX_POINTS = 300
 _WEIGHT_PRIOR = (np.log(1.0), 1.5)  # mean and standard deviation of log w_k
 _NOISE_PRIOR_SD = 1.0
 _JITTER = 1e-6
-_POWER = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Surrogate:
         losses = np.minimum(np.nan_to_num(data.losses, nan=np.inf), clip)
         self._centre, self._scale = float(losses.mean()), float(losses.std()) or 1.0
         self._target = (losses - self._centre) / self._scale
-        parts = metric.parts(data.units, data.signatures, data.units, data.signatures) ** _POWER
+        parts = _raised(metric.parts(data.units, data.signatures, data.units, data.signatures))
         flat = np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]).T)
         guess = 0.1 if noise is None else max(noise / self._scale, 1e-3) ** 2
         self.hyper = hyper or _learn(flat, self._target, data.counts, guess)
@@ -106,8 +107,8 @@ class Surrogate:
         """Posterior mean and standard deviation of the true loss of M variants: two (M,) arrays."""
         from scipy.linalg import solve_triangular
 
-        parts = self._metric.parts(units, signatures, self._data.units, self._data.signatures) ** _POWER
-        cross = self.hyper.signal * np.exp(-(parts @ self.hyper.weights))
+        parts = _raised(self._metric.parts(units, signatures, self._data.units, self._data.signatures))
+        cross = self.hyper.signal * np.exp(-(parts @ self.hyper.weights.astype(np.float32)).astype(np.float64))
         mean = cross @ self._alpha
         explained = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
         variance = np.maximum(self.hyper.signal - (explained**2).sum(axis=0), 1e-12)
@@ -134,6 +135,11 @@ def expected_improvement(mean: Array, sigma: Array, best: float) -> Array:
     z = (best - mean) / sigma
     density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
     return cast(Array, (best - mean) * ndtr(z) + sigma * density)
+
+
+def _raised(parts: Floats) -> Floats:
+    """`d^1.5`, several times faster than by `**`."""
+    return parts * np.sqrt(parts)
 
 
 def _learn(parts: Floats, target: Array, counts: Array, noise_guess: float) -> Hyper:
@@ -174,4 +180,5 @@ def _cholesky(matrix: Array) -> Array:
 def _solve(root: Array, right: Array) -> Array:
     from scipy.linalg import cho_solve
 
-    return cast(Array, cho_solve((root, True), right, check_finite=False))
+    solved: Array = cho_solve((root, True), right, check_finite=False)
+    return solved

@@ -6,8 +6,9 @@ wants its variant.
 
 from __future__ import annotations
 
+import operator
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -106,7 +107,7 @@ def _cross(scene: Scene, rng: random.Random) -> Draft | None:
 
 def _join(scene: Scene, rng: random.Random) -> Draft | None:
     """The departures of several near misses, together: many true gains are smaller than the noise of one reading."""
-    near = [m for m in scene.population.pool if m != scene.centre and 0 < len(_departure(scene, m)) <= NEAR_MISS_KNOBS]
+    near = [member for member in scene.population.pool if 0 < _apart(scene, member) <= NEAR_MISS_KNOBS]
     if len(near) < 2:
         return None
     chosen = rng.sample(near, min(len(near), rng.choice((2, 2, 3))))
@@ -114,9 +115,12 @@ def _join(scene: Scene, rng: random.Random) -> Draft | None:
     return scene.draft(join(scene.genome, genomes), "recombine:join", *chosen)
 
 
-def _departure(scene: Scene, member: str) -> Mapping[str, Any]:
+def _apart(scene: Scene, member: str) -> int:
+    """In how many knobs a member differs from the centre; 0 if their structures differ too."""
     genome = scene.population.genome(member)
-    return changes(scene.genome, genome) if genome.skeleton_id == scene.genome.skeleton_id else {}
+    if genome.skeleton_id != scene.genome.skeleton_id:
+        return 0
+    return sum(map(operator.ne, genome.settings, scene.genome.settings))
 
 
 def _reopen(scene: Scene, rng: random.Random) -> Draft | None:

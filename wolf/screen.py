@@ -112,12 +112,12 @@ class Screen:
         target = model.best() if best is None else best
         gain = expected_improvement(*model.predict(units, signatures), target)
         order = [int(i) for i in np.argsort(-gain, kind="stable")]
-        candidates = [(gain[i], drafts[i]) for i in order[:40]]
-        if self._climb:
-            for i in order[:CLIMBERS]:
-                climbed = climb(population.space, model, units[i], signatures[i], gain[i], target, rng)
-                if climbed is not None:
-                    candidates.append((climbed[1], _moved(drafts[i], population.space, units[i], climbed[0])))
+        candidates = [(float(gain[i]), drafts[i]) for i in order[:40]]
+        if self._climb and len(population.space.names):
+            top = order[:CLIMBERS]
+            peaks, gains = climb(population.space, model, units[top], signatures[top], gain[top], target, rng)
+            for i, peak, value in zip(top, peaks, gains, strict=True):
+                candidates.append((float(value), _moved(drafts[i], population.space, units[i], peak)))
         candidates.sort(key=lambda pair: -pair[0])
         for _, draft in candidates:
             if draft.variant.id not in population:
@@ -127,28 +127,36 @@ class Screen:
 
 
 def climb(
-    space: Space, model: Surrogate, start: Floats, signature: Floats, gain: float, target: float, rng: random.Random
-) -> tuple[Floats, float] | None:
-    """Knob-wise ascent of expected improvement from `start`; None if no step improves on it."""
-    present = [k for k in range(len(space.names)) if not np.isnan(start[k])]
-    if not present:
-        return None
-    here, value, moved = start, gain, False
+    space: Space, model: Surrogate, starts: Floats, signatures: Floats, gains: Array, target: float, rng: random.Random
+) -> tuple[Floats, Array]:
+    """Knob-wise ascent of expected improvement over `target` from each of C starts, side by side.
+
+    Returns:
+        Where each arrived, (C, K), and the expected improvement there, (C,); never less than at its start.
+    """
+    here, value = starts.copy(), gains.copy()
+    rows = np.arange(len(starts))
     for _ in range(STEPS):
-        steps = np.tile(here, (NEIGHBOURS, 1))
+        steps = np.repeat(here, NEIGHBOURS, axis=0)
         for row in steps:
-            k = rng.choice(present)
-            knob = space[space.names[k]]
-            if space.categorical[k]:
-                row[k] = knob.unit(knob.at(rng.random()))
-            else:
-                row[k] = knob.unit(knob.at(min(1.0, max(0.0, float(row[k]) + rng.gauss(0.0, 0.2)))))
-        gains: Array = expected_improvement(*model.predict(steps, np.tile(signature, (NEIGHBOURS, 1))), target)
-        best = int(np.argmax(gains))
-        if gains[best] <= value:
-            continue
-        here, value, moved = steps[best], float(gains[best]), True
-    return (here, value) if moved else None
+            _step(space, row, rng)
+        found = expected_improvement(*model.predict(steps, np.repeat(signatures, NEIGHBOURS, axis=0)), target)
+        found = found.reshape(len(starts), NEIGHBOURS)
+        best = found.argmax(axis=1)
+        better = found[rows, best] > value
+        here[better] = steps.reshape(len(starts), NEIGHBOURS, -1)[rows, best][better]
+        value[better] = found[rows, best][better]
+    return here, value
+
+
+def _step(space: Space, row: Floats, rng: random.Random) -> None:
+    """Move one knob of a unit row, in place, to where a value of that knob lies; a knob that is absent stays so."""
+    k = rng.randrange(len(row))
+    if np.isnan(row[k]):
+        return
+    knob = space[space.names[k]]
+    unit = rng.random() if space.categorical[k] else float(row[k]) + rng.gauss(0.0, 0.2)
+    row[k] = knob.unit(knob.at(unit))
 
 
 def _moved(draft: Draft, space: Space, before: Floats, after: Floats) -> Draft:
