@@ -73,9 +73,9 @@ class Metric:
     def gaps(self, a: Floats, b: Floats) -> Floats:
         """The knob parts `d_k` of the distance between unit rows, by numpy's broadcasting."""
         gap = np.abs(a - b)
-        gap[..., self.categorical] = gap[..., self.categorical] != 0
         if np.isnan(gap.sum()):
             gap = np.where(np.isnan(gap), np.where(np.isnan(a) & np.isnan(b), 0.0, 1.0), gap)
+        gap[..., self.categorical] = gap[..., self.categorical] != 0
         return cast(Floats, gap)
 
     def parts(self, a_units: Floats, a_signs: Floats, b_units: Floats, b_signs: Floats) -> Floats:
