@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 CLIP_PERCENTILE = 80.0
 MAX_POINTS = 300
-_WEIGHT_PRIOR = (np.log(1.0), 1.5)  # mean and standard deviation of log w_k
+_WEIGHT_PRIOR = (np.log(0.3), 1.5)  # mean and standard deviation of log w_k
 _NOISE_PRIOR_SD = 1.0
 _JITTER = 1e-6
 

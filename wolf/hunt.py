@@ -26,7 +26,7 @@ MATES = 8
 TRIES = 50
 ENDGAME = 0.08  # the last share of the budget re-reads the front-runners, so that the hand-over is no lucky reading
 NOVELTY_WEIGHT = (0.15, 1.0)  # of novelty in tournaments, when cold and when hot
-INCUMBENT_SHARE = 0.6  # of centres; the others win a tournament
+INCUMBENT_SHARE = 0.8  # of centres; the others win a tournament
 UNMODELLED = 0.4  # without a model to learn from them, so much of the departures is left
 PRIOR_PAY = {
     "perturb:nudge": 0.30,
@@ -239,7 +239,7 @@ class Wolf:
             if self._screen.on:
                 draft = OPERATORS[rng.choices(names, [shares[n] for n in names])[0]](scene, rng)
             else:
-                draft = mutate(scene, rng, names) if rng.random() < 0.7 else OPERATORS[rng.choice(names)](scene, rng)
+                draft = mutate(scene, rng, names) if rng.random() < 0.9 else OPERATORS[rng.choice(names)](scene, rng)
             if draft:
                 yield draft
 
