@@ -191,9 +191,10 @@ class Population:
         if evaluation.score is None:
             return Admission(Verdict.FAILED, evaluation.status.value)
         self._elect(variant.id)
+        admission = self._admit(variant)
         if known and len(record.readings) > 1:
-            return Admission(Verdict.REPEATED, f"reading {len(record.readings)} of this variant")
-        return self._admit(variant)
+            return Admission(Verdict.REPEATED, f"reading {len(record.readings)} of this variant", admission.evicted)
+        return admission
 
     def _parse(self, variant: str) -> Genome:
         return Genome.of(self.variant(variant).files, self.space)
@@ -242,20 +243,24 @@ class Population:
         return float(self._losses[self._records[variant].index])
 
     def _admit(self, variant: Variant) -> Admission:
-        ids = [*self._pool, variant.id]
+        """Who stays, now that `variant` was read: a newcomer, a member, or one that was out and is thought again of."""
+        ids = [*dict.fromkeys((*self._pool, variant.id))]
+        if variant.id not in self._nearest:
+            (units,), (structure,) = self._terrain.rows([self._records[variant.id].index])
+            self._nearest[variant.id] = self._terrain.nearest(Features(units, structure))
         losses = [self._mean(member) for member in ids]
-        stay = {ids[i] for i in survivors(losses, self._novelties(ids), POOL_SIZE, NOVEL_SHARE)} | {
-            self._incumbent or ""
-        }
+        staying = survivors(losses, self._novelties(ids), POOL_SIZE, NOVEL_SHARE)
+        if (incumbent := ids.index(self._incumbent or "")) not in staying:
+            staying[-1] = incumbent
         candidates = {**self._pool, variant.id: variant}
-        order = sorted(range(len(ids)), key=lambda i: (losses[i], i))
-        self._pool = {ids[i]: candidates[ids[i]] for i in order if ids[i] in stay}
+        self._pool = {ids[i]: candidates[ids[i]] for i in sorted(staying, key=lambda i: (losses[i], i))}
         self._nearest = {member: self._nearest[member] for member in self._pool}
         self._genomes = {m: g for m, g in self._genomes.items() if m in self._pool or m in self._pending}
-        gone = next((member for member in ids if member not in self._pool), None)
         if variant.id not in self._pool:
             return Admission(Verdict.REJECTED, "neither among the best nor new ground")
-        return Admission(Verdict.ADMITTED, "among the best" if losses[-1] <= losses[0] else "in the pool", gone)
+        gone = next((member for member in ids if member not in self._pool), None)
+        first = self._mean(variant.id) <= min(losses)
+        return Admission(Verdict.ADMITTED, "the best yet" if first else "in the pool", gone)
 
 
 def _upper_bound(spread: float, freedom: int) -> float:

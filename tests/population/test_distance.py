@@ -109,7 +109,10 @@ def test_a_terrain_gives_back_what_was_put_in_however_much_it_grows() -> None:
     assert np.array_equal(signs[1], signature(texts[299]))
     units[:] = 9
     assert terrain.rows([0])[0].max() <= 1, "rows are copies"
-    few, many = terrain.distances(features((0, 0, 0, "z")), [3]), terrain.distances(features((0, 0, 0, "z")), slice(300))
+    few, many = (
+        terrain.distances(features((0, 0, 0, "z")), [3]),
+        terrain.distances(features((0, 0, 0, "z")), slice(300)),
+    )
     assert few[0] == pytest.approx(many[3], abs=1e-6), "one and all take different ways to the same number"
 
 

@@ -94,7 +94,9 @@ def test_more_readings_are_believed_more() -> None:
     spike = data.losses.copy()
     spike[3] = data.losses.min() - 1
     few, many = (
-        Surrogate(METRIC, Observations(data.units, data.signatures, spike, np.where(np.arange(20) == 3, n, 1.0)), 0.1, hyper)
+        Surrogate(
+            METRIC, Observations(data.units, data.signatures, spike, np.where(np.arange(20) == 3, n, 1.0)), 0.1, hyper
+        )
         for n in (1.0, 50.0)
     )
     at = data.units[3:4], data.signatures[3:4]
@@ -110,7 +112,9 @@ def test_the_worst_are_clipped_and_failures_count_as_the_worst() -> None:
     failed = np.where(worst, np.nan, data.losses)
     units, signs = fresh(50)
     bad, plain, none = (
-        Surrogate(METRIC, Observations(data.units, data.signatures, x, data.counts), 0.01, hyper).predict(units, signs)[0]
+        Surrogate(METRIC, Observations(data.units, data.signatures, x, data.counts), 0.01, hyper).predict(units, signs)[
+            0
+        ]
         for x in (awful, data.losses, failed)
     )
     assert np.array_equal(bad, plain), "beyond the 80th percentile it does not matter how bad"

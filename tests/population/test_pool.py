@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import math
+from statistics import stdev
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from population import pool
+from population.evaluation import Evaluation, Goal, Status
+from population.knobs import Space
+from population.pool import Population, Verdict
+from population.variant import Variant
+
+SEED = Variant({"t.py": "A = 0.5  # knob: 0 .. 1\nB = 3  # knob: 0 .. 9\nON = False\n"})
+SPACE = Space.of(SEED.files)
+VARIANTS = [
+    SEED,
+    *(
+        Variant({"t.py": f"A = {n / 40}  # knob: 0 .. 1\nB = {n % 10}  # knob: 0 .. 9\nON = {n % 3 == 0}\n" + "x = 1\n" * (n % 4)},
+                (SEED.id,))
+        for n in range(30)
+    ),
+]  # fmt: skip
+KNOWN = {variant.id: variant for variant in VARIANTS}
+
+Script = list[tuple[int, float | None]]
+scripts = st.lists(st.tuples(st.integers(0, 30), st.none() | st.floats(-5, 5).map(lambda x: round(x, 2))), max_size=60)
+
+
+def empty(goal: Goal = Goal.MINIMIZE) -> Population:
+    return Population(SPACE, goal, KNOWN.__getitem__)
+
+
+def tell(population: Population, variant: Variant, score: float | None) -> pool.Admission:
+    population.expect(variant)
+    status = Status.CRASHED if score is None else Status.OK
+    return population.tell(variant, Evaluation(variant.id, "j", status, score))
+
+
+def state(population: Population) -> tuple[object, ...]:
+    """All that a strategy may see."""
+    data = population.observations()
+    return (
+        population.pool, population.incumbent, population.noise, list(population), population.contestants(0.7),
+        [(population.estimate(v), population.failed(v), v in population) for v in KNOWN],
+        [x.tobytes() for x in (data.units, data.losses, data.counts)], [x.tobytes() for x in population.pending()],
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_pool():
+    """Room for six, so that somebody has to leave."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "POOL_SIZE", 6)
+        yield
+
+
+@settings(max_examples=150, deadline=None)
+@given(scripts)
+def test_what_is_known_is_what_was_told(script: Script) -> None:
+    population, readings = empty(), {}
+    for index, score in script:
+        variant = VARIANTS[index]
+        admission = tell(population, variant, score)
+        mine = readings.setdefault(variant.id, [])
+        mine += [] if score is None else [score]
+        assert (admission.verdict is Verdict.FAILED) == (score is None)
+        assert (admission.verdict is Verdict.REPEATED) == (score is not None and len(mine) > 1)
+        assert admission.reason
+    assert len(population) == len(readings)
+    assert list(population) == list(readings), "in order"
+    for id, mine in readings.items():
+        estimate = population.estimate(id)
+        assert (estimate.n, population.failed(id), id in population) == (len(mine), not mine, True)
+        assert estimate.mean == pytest.approx(np.mean(mine) if mine else math.inf)
+    data = population.observations()
+    assert data.losses.tolist() == pytest.approx(
+        [np.mean(m) if m else math.nan for m in readings.values()], nan_ok=True
+    )
+    assert data.counts.tolist() == [max(len(m), 1) for m in readings.values()]
+    assert len(population.pending()[0]) == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(scripts)
+def test_the_pool_is_small_sorted_scored_and_holds_the_incumbent(script: Script) -> None:
+    population = empty()
+    for index, score in script:
+        before = set(population.pool)
+        admission = tell(population, VARIANTS[index], score)
+        members = population.pool
+        assert len(members) == len(set(members)) <= 6
+        assert not any(population.failed(v) for v in members)
+        means = [population.estimate(v).mean for v in members]
+        assert means == sorted(means), "best first"
+        assert (population.incumbent in members) if members else population.incumbent is None
+        assert before - set(members) <= {admission.evicted}
+        bounds = {v: population.estimate(v).mean + population.estimate(v).sigma for v in members}
+        assert not members or bounds[population.incumbent] == min(bounds.values())
+
+
+@settings(max_examples=80, deadline=None)
+@given(scripts, st.integers(0, 60))
+def test_it_is_a_pure_fold(script: Script, pause: int) -> None:
+    one, two = empty(), empty()
+    for i, (index, score) in enumerate(script):
+        if i == pause:  # whoever looks changes nothing
+            state(one)
+            [one.genome(v) for v in one]
+        assert tell(one, VARIANTS[index], score) == tell(two, VARIANTS[index], score)
+    assert state(one) == state(two)
+
+
+@settings(max_examples=60, deadline=None)
+@given(scripts)
+def test_maximising_is_minimising_the_negative(script: Script) -> None:
+    down, up = empty(), empty(Goal.MAXIMIZE)
+    for index, score in script:
+        tell(down, VARIANTS[index], score)
+        tell(up, VARIANTS[index], None if score is None else -score)
+    assert (down.pool, down.incumbent, down.noise) == (up.pool, up.incumbent, up.noise)
+
+
+def test_noise_is_pooled_over_repeats_and_errs_on_the_safe_side() -> None:
+    population = empty()
+    tell(population, SEED, 1.0)
+    assert population.noise is None
+    tell(population, SEED, 1.0)
+    assert population.noise == 0.0
+    tell(population, VARIANTS[1], 2.0)
+    assert population.noise == 0.0, "a variant that is new says nothing about noise"
+
+    rng, population = np.random.default_rng(0), empty()
+    readings = rng.normal(3.0, 0.1, 3)
+    for reading in readings:
+        tell(population, SEED, float(reading))
+    assert population.noise > stdev(readings.tolist())
+    for variant in VARIANTS[1:]:
+        for reading in rng.normal(0.0, 0.1, 10):
+            tell(population, variant, float(reading))
+    assert population.noise == pytest.approx(0.1, rel=0.1)
+
+
+def test_one_lucky_reading_is_no_incumbent() -> None:
+    population = empty()
+    for score in (1.0, 1.2, 0.8, 1.1, 0.9):
+        tell(population, SEED, score)
+    tell(population, VARIANTS[1], 0.95)
+    assert population.incumbent == SEED.id
+    tell(population, VARIANTS[2], 0.5)
+    assert population.incumbent == VARIANTS[2].id
+    tell(population, VARIANTS[2], 1.5)
+    assert population.incumbent == SEED.id, "it lost its ground with its second reading"
+
+
+def test_what_is_being_judged_is_known_and_pending_until_it_is_told() -> None:
+    population, variant = empty(), VARIANTS[3]
+    assert variant.id not in population
+    population.expect(variant)
+    population.expect(variant)
+    assert variant.id in population and len(population) == 0
+    units, signatures = population.pending()
+    assert units[0].tolist() == pytest.approx(SPACE.unit(population.genome(variant.id).values))
+    assert len(signatures) == 1
+    population.tell(variant, Evaluation(variant.id, "j", Status.OK, 1.0))
+    assert [len(x) for x in population.pending()] == [0, 0]
+    population.expect(variant)
+    assert [len(x) for x in population.pending()] == [0, 0], "another reading of a known variant is no new place"
+
+
+def test_the_evicted_and_the_failed_are_remembered() -> None:
+    population = empty()
+    for n, variant in enumerate(VARIANTS):
+        tell(population, variant, None if n == 5 else float(n))
+    for variant in VARIANTS:
+        assert variant.id in population
+        assert population.variant(variant.id).files == variant.files
+        assert population.genome(variant.id).files() == variant.files
+    assert population.failed(VARIANTS[5].id)
+    assert population.estimate("never heard of").n == 0
+
+
+def test_novelty_keeps_strangers_in_the_pool() -> None:
+    population = empty()
+    for n in range(1, 20):
+        tell(population, VARIANTS[n], n / 10)
+    crowded, spread = (sorted(population.contestants(weight), key=lambda c: -c.fitness)[0].id for weight in (0.0, 5.0))
+    assert crowded == population.pool[0]
+    assert spread in population.pool
+    assert set(population.pool[:4]) == {v.id for v in VARIANTS[1:5]}, "the best stay whatever is new"
+
+
+def test_an_incumbent_by_many_readings_keeps_its_place_among_lucky_ones() -> None:
+    population = empty()
+    for score in (0.8, 1.2, 0.9, 1.1, 1.0, 1.0):
+        tell(population, SEED, score)
+    for n, variant in enumerate(VARIANTS[1:12]):
+        before = population.pool
+        left = {*before} - {*population.pool, tell(population, variant, 0.98 - n / 1000).evicted}
+        assert not left and len(population.pool) <= 6
+        assert population.incumbent == SEED.id in population.pool
