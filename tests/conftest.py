@@ -82,7 +82,7 @@ class Toy:
         return Population(self.space, Goal.MINIMIZE, recall or self.known.__getitem__)
 
     def strategy(self, name: str = "wolf", seed: int = 0, budget: int | None = 60, **how: Any) -> Strategy:
-        """A strategy with nothing told yet. `how`: switches of `Options`, and surrogate, recombine, statements, recall."""
+        """A strategy with nothing told yet. `how`: switches of `Options`; surrogate, recombine, statements, recall."""
         surrogate, recall = how.pop("surrogate", "off"), how.pop("recall", None)
         names = available(True, how.pop("recombine", True), how.pop("statements", False))
         population = self.population(recall)

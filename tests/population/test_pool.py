@@ -16,14 +16,9 @@ from population.variant import Variant
 
 SEED = Variant({"t.py": "A = 0.5  # knob: 0 .. 1\nB = 3  # knob: 0 .. 9\nON = False\n"})
 SPACE = Space.of(SEED.files)
-VARIANTS = [
-    SEED,
-    *(
-        Variant({"t.py": f"A = {n / 40}  # knob: 0 .. 1\nB = {n % 10}  # knob: 0 .. 9\nON = {n % 3 == 0}\n" + "x = 1\n" * (n % 4)},
-                (SEED.id,))
-        for n in range(30)
-    ),
-]  # fmt: skip
+TEXT = "A = {}  # knob: 0 .. 1\nB = {}  # knob: 0 .. 9\nON = {}\n"
+TEXTS = [TEXT.format(n / 40, n % 10, n % 3 == 0) + "x = 1\n" * (n % 4) for n in range(30)]
+VARIANTS = [SEED, *(Variant({"t.py": text}, (SEED.id,)) for text in TEXTS)]
 KNOWN = {variant.id: variant for variant in VARIANTS}
 
 Script = list[tuple[int, float | None]]
@@ -198,7 +193,7 @@ def test_an_incumbent_by_many_readings_keeps_its_place_among_lucky_ones() -> Non
     for score in (0.8, 1.2, 0.9, 1.1, 1.0, 1.0):
         tell(population, SEED, score)
     for n, variant in enumerate(VARIANTS[1:12]):
-        before = population.pool
-        left = {*before} - {*population.pool, tell(population, variant, 0.98 - n / 1000).evicted}
-        assert not left and len(population.pool) <= 6
+        before = {*population.pool}
+        evicted = tell(population, variant, 0.98 - n / 1000).evicted
+        assert before - {*population.pool} <= {evicted} and len(population.pool) <= 6
         assert population.incumbent == SEED.id in population.pool
