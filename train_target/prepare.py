@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from train_target import bpe
 
-FORMAT = 1  # part of every corpus's address: count it up when the files or the splits change
+SOURCES = ("prepare.py", "bpe.py", "climbmix.py")  # part of every corpus's address
 SPLITS = {0: "val", 1: "val", 2: "holdout", 3: "holdout"}  # of 20 parts; the other 16 are for training
 NOT_PROSE = {  # near-duplicates of other modules, tables, generated files, and what is not the library itself
     "encodings", "test", "tests", "idlelib", "idle_test", "lib2to3", "pydoc_data", "turtledemo", "ensurepip",
@@ -159,7 +159,8 @@ def prepare(spec: dict[str, Any], cache: Path) -> Path:
         documents = read_documents(paths)
         if not documents:
             raise PrepareError(f"no text in {spec.get('globs', 'the standard library')}: check corpus.globs")
-    address = digest(json.dumps([FORMAT, spec, list(documents)]))
+    recipe = [Path(__file__).with_name(name).read_text() for name in SOURCES]
+    address = digest(json.dumps([recipe, spec, list(documents)]))
     folder = cache / f"{kind}-{address[:12]}"
     if folder.exists():
         return folder
