@@ -99,6 +99,11 @@ class TargetConfig(Section):
     root: Annotated[str, BeforeValidator(_root)] = Field(description="the folder; `builtin:train_target` is ours")
     files: tuple[Inside, ...] = Field(min_length=1, description="the files that may change, relative to root")
     memo: Inside | None = Field(default=None, description="a text for the proposer, read anew at each proposal")
+    commit: str | None = Field(
+        default=None,
+        min_length=1,
+        description="start from the files of this git commit; `best`: of the best kept one in root's results.tsv",
+    )
     start: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="values of knobs to start from, instead of those in the files"
     )

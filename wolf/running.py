@@ -7,7 +7,14 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from wolf.config import Config
+    from wolf.display import Display
+    from wolf.ledger import Ledger
 
 
 @click.command()
@@ -29,7 +36,7 @@ def run(ctx: click.Context, config: str, overrides: tuple[str, ...], as_json: bo
     with ledger, choose("json" if as_json else "auto", path=ledger.run_dir) as show:
         for event in ledger.events():
             show(event)
-        finished = launch.drive(ledger, settings, [show], show.say)
+        finished = _drive(ledger, settings, show)
     ctx.exit(0 if finished else 130)
 
 
@@ -47,5 +54,18 @@ def resume(ctx: click.Context, run: str | None, as_json: bool) -> None:
     with ledger:
         so_far = Run.of(ledger.events(), path=ledger.run_dir, locked=True)
         with choose("json" if as_json else "auto", path=ledger.run_dir, so_far=so_far) as show:
-            finished = launch.drive(ledger, settings, [show], show.say)
+            finished = _drive(ledger, settings, show)
     ctx.exit(0 if finished else 130)
+
+
+def _drive(ledger: Ledger, settings: Config, show: Display) -> bool:
+    """Search; whatever happens, leave a results.tsv beside the ledger. Whether it came to its end."""
+    from wolf import launch
+    from wolf.records import Run
+    from wolf.tables import write_results_tsv
+
+    try:
+        return launch.drive(ledger, settings, [show], show.say) is not None
+    finally:
+        with (ledger.run_dir / "results.tsv").open("w", encoding="utf-8") as out:
+            write_results_tsv(Run.of(ledger.events()), out)

@@ -14,7 +14,7 @@ from population.knobs import Space
 from population.literals import Value
 from population.ranges import KnobError
 from population.variant import Variant
-from wolf import shipped
+from wolf import commit, shipped
 from wolf.errors import ConfigError
 from wolf.yamlfile import Keys
 
@@ -33,21 +33,23 @@ class Target:
         files: the editable files, relative to root.
         memo_path: where the memo is; None if there is none.
         start: values of knobs that the seed variant has instead of those in its files.
+        commit: the git commit whose files are the seed variant; None: as they are on disk.
     """
 
     root: Path
     files: tuple[str, ...]
     memo_path: Path | None
     start: Mapping[str, Value] = field(default_factory=dict)
+    commit: str | None = None
 
     @classmethod
     def of(cls, config: TargetConfig) -> Target:
         """The target that a configuration names."""
         root = shipped.resolve(config.root)
-        return cls(root, config.files, None if config.memo is None else root / config.memo, config.start)
+        return cls(root, config.files, None if config.memo is None else root / config.memo, config.start, config.commit)
 
     def seed(self) -> Variant:
-        """The files as they are on disk now, with the values to start from.
+        """The files as they are on disk now or were at the commit, with the values to start from.
 
         Raises:
             ConfigError: if one cannot be read, or is not text.
@@ -55,8 +57,8 @@ class Target:
         texts = {}
         for file in self.files:
             try:
-                texts[file] = (self.root / file).read_bytes().decode("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                texts[file] = _read(self.root, file, self.commit).decode("utf-8")
+            except (OSError, ValueError) as error:
                 raise ConfigError([f"target.files: {self.root / file} cannot be read as text: {error}"]) from error
         try:
             return Variant(_started(texts, self.start))
@@ -92,7 +94,10 @@ def problems(config: TargetConfig) -> Iterator[tuple[Keys, str]]:
     texts = {}
     for index, file in enumerate(config.files):
         try:
-            texts[file] = (root / file).read_bytes().decode("utf-8")
+            texts[file] = _read(root, file, config.commit).decode("utf-8")
+        except commit.CommitError as error:
+            yield ("target", "commit"), str(error)
+            return
         except OSError as error:
             yield ("target", "files", index), f"{root / file} cannot be read: {error.strerror}"
         except UnicodeDecodeError as error:
@@ -110,6 +115,10 @@ def problems(config: TargetConfig) -> Iterator[tuple[Keys, str]]:
         except KnobError as error:
             name = next((name for name in config.knobs if f" {name}:" in str(error)), None)
             yield ("target", "files") if name is None else ("target", "knobs", name), str(error)
+
+
+def _read(root: Path, file: str, at: str | None) -> bytes:
+    return (root / file).read_bytes() if at is None else commit.read(root, at, file)
 
 
 def _started(texts: dict[str, str], start: Mapping[str, Value]) -> dict[str, str]:
