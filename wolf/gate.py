@@ -57,13 +57,15 @@ class NoiseGate:
     def contender(self, population: Population) -> str | None:
         """Whom to read again: the incumbent, while its lead could be luck, up to READINGS times."""
         incumbent = population.incumbent
-        if not self._enabled or incumbent is None or not population.noise or incumbent == self.champion:
+        if not self._enabled or incumbent is None or population.noise == 0.0 or incumbent == self.champion:
             return None
         return incumbent if population.estimate(incumbent).n < READINGS else None
 
     def _deserves(self, population: Population, claimant: str) -> bool:
         gain, error = lead(population.estimate(claimant), population.estimate(self.champion or ""))
-        return gain > (CROWNING_Z * error if self._enabled else 0.0)
+        if not self._enabled:
+            return gain > 0.0
+        return population.noise is not None and gain > CROWNING_Z * error
 
     def _crown(self, population: Population, claimant: str) -> Crowning:
         previous, estimate = self.champion or "", population.estimate(claimant)
