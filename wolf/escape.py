@@ -128,6 +128,8 @@ class Escape:
             trip = replace(trip, best=variant, best_loss=loss)
         if gain:
             return self._settle(trip, "champion")
+        if trip.best is None:
+            return self._settle(trip, "empty")  # it landed on a failure: there is nothing to go on from
         if trip.spent < trip.allowance:
             return trip
         if climbed and trip.spent > 1 and trip.allowance < MAX_ALLOWANCE:
