@@ -32,8 +32,9 @@ from pydantic import (
 
 from judges.base import Judge
 from population.ranges import Range
-from wolf import complaints, kinds, shipped, target, yamlfile
+from wolf import complaints, kinds, models, shipped, target, yamlfile
 from wolf.errors import ConfigError, UsageError
+from wolf.models import LLMConfig
 from wolf.yamlfile import Document, Text
 
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -135,6 +136,9 @@ class BudgetConfig(Section):
 
     evaluations: Count | None = Field(default=None, description="number of evaluations, repeats included")
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="wall-clock hours")
+    usd: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="US dollars for models, never passed"
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -178,10 +182,18 @@ class Config(Section):
     search: SearchConfig = SearchConfig()
     budget: BudgetConfig
     confirm: ConfirmConfig = ConfirmConfig()
+    llm: LLMConfig | None = Field(default=None, description="models that propose; needs `budget: usd:`")
     workers: WorkersConfig = Field(default_factory=lambda: WorkersConfig())
     runs: str = Field(
         default="runs", min_length=1, description="where run folders go, relative to the current directory"
     )
+
+    @field_validator("llm")
+    @classmethod
+    def _ceiling(cls, value: LLMConfig | None, info: ValidationInfo) -> LLMConfig | None:
+        if value is not None and (budget := info.data.get("budget")) is not None and budget.usd is None:
+            raise ValueError("needs a ceiling: add `usd:` below budget: (0 is enough for models that are free)")
+        return value
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data, every default spelt out."""
@@ -210,8 +222,9 @@ def load(name: str, overrides: Sequence[str] = ()) -> Config:
     for assignment in overrides:
         document = document.under(yamlfile.override(assignment))
     config = _validated(document)
-    if problems := [document.problem(keys, sentence) for keys, sentence in target.problems(config.target)]:
-        raise ConfigError(problems)
+    found = [*target.problems(config.target), *models.problems(config.llm)]
+    if found:
+        raise ConfigError([document.problem(keys, sentence) for keys, sentence in found])
     return config
 
 

@@ -1,0 +1,61 @@
+"""`wolf dev fake-llm`: a model for those who have no key, or want to see what happens when one misbehaves."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def dev() -> None:
+    """Tools for those who work on Auto Wolf."""
+
+
+@dev.command("fake-llm")
+@click.option("--port", default=8081, show_default=True, help="0 takes any that is free.")
+@click.option(
+    "--play", type=click.Choice(["competent", "repetitive", "sloppy"]), default="competent", show_default=True
+)
+@click.option("--toward", multiple=True, metavar="NAME=VALUE", help="A constant that a competent player knows.")
+@click.option("--fault", "names", multiple=True, metavar="NAME", help="Play these faults (`list` lists them).")
+@click.option("--share", default=0.3, show_default=True, help="Share of requests that get a fault, at random.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
+@click.option("--log", type=click.Path(path_type=Path), help="A file that gets a JSON line for each request.")
+def fake_llm(
+    port: int,
+    play: str,
+    toward: tuple[str, ...],
+    names: tuple[str, ...],
+    share: float,
+    latency: float,
+    log: Path | None,
+) -> None:
+    """Serve a played model on this machine, speaking the Messages API.
+
+    Point a run at it with `llm.base_url=http://127.0.0.1:8081`.
+    """
+    from wolf.dev import players
+    from wolf.dev.faults import FAULTS
+    from wolf.dev.server import FakeServer
+
+    if "list" in names:
+        click.echo("\n".join(FAULTS))
+        return
+    for name in names:
+        if name not in FAULTS:
+            raise click.BadParameter(f"there is no fault {name!r}; `--fault list` lists them")
+    known = dict(pair.partition("=")[::2] for pair in toward)
+    player = {
+        "competent": players.competent(known), "repetitive": players.repetitive, "sloppy": players.sloppy(known)
+    }[play]  # fmt: skip
+
+    server = FakeServer(player, lambda number: _drawn(number, names, share), port=port, latency=latency, log=log)
+    click.echo(f"{play} at {server.url}; Ctrl-C ends it")
+    server.serve()
+
+
+def _drawn(number: int, names: tuple[str, ...], share: float) -> str | None:
+    rng = random.Random(number)
+    return rng.choice(names) if names and rng.random() < share else None
