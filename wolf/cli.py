@@ -25,10 +25,12 @@ COMMANDS = {  # name -> where it is, and what it does
     "tree": ("wolf.reading:tree", "who descends from whom"),
     "export": ("wolf.reading:export", "a run as a table, or a variant as files"),
     "report": ("wolf.report:report", "a run as one HTML page"),
+    "train-reader": ("wolf.train_reader:command", "a reader model from your own A/B tests"),
     "init": ("wolf.init:command", "write a small project to start from"),
     "check": ("wolf.check:command", "check a configuration and say what a run would do and cost"),
     "doctor": ("wolf.doctor:command", "what works on this machine, and what does not"),
     "recover": ("wolf.chores:recover", "rescue what is sound of a damaged ledger"),
+    "dev": ("wolf.dev.command:dev", "for developers: a server that plays a model"),
     "schema": ("wolf.chores:schema", "the JSON schema of the configuration, for editors"),
 }
 

@@ -1,0 +1,80 @@
+"""The style box: hard limits that a text must keep before anybody judges it.
+
+A box does more for the truth of a result than any number of judges (docs/judges.md): it keeps evolution from finding
+what a judge overrates outside the texts that the judge knows.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from judges import features
+
+LONGEST = 100_000  # characters; no text that a person would send to a panel is longer
+
+Count = Annotated[int, Field(ge=0, strict=True)]
+
+
+class Box(BaseModel):
+    """Limits; what is None is not limited.
+
+    Attributes:
+        words: least and most words.
+        characters: least and most characters.
+        exclamations: most exclamation marks.
+        questions: most question marks.
+        capitals: greatest share of words that are written in capitals.
+        must: phrases that must occur, in any case of letters.
+        must_not: phrases that must not occur.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    words: tuple[Count, Count] | None = None
+    characters: tuple[Count, Count] | None = None
+    exclamations: Count | None = None
+    questions: Count | None = None
+    capitals: float | None = Field(default=None, ge=0, le=1)
+    must: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for name, limits in (("words", self.words), ("characters", self.characters)):
+            if limits and limits[0] > limits[1]:
+                raise ValueError(f"{name}: at least {limits[0]} and at most {limits[1]} leaves nothing")
+        for phrase in self.must:
+            banned = next((other for other in self.must_not if other.lower() in phrase.lower()), None)
+            if banned is not None:
+                raise ValueError(f"must asks for {phrase!r}, must_not forbids {banned!r}: no text can do both")
+        needed = max((len(phrase.split()) for phrase in self.must), default=0)
+        if self.words and needed > self.words[1]:
+            raise ValueError(f"must asks for {needed} words, words allows {self.words[1]}: no text can do both")
+        return self
+
+    def complaints(self, text: str) -> list[str]:
+        """What a text does that it may not, a short sentence each; [] if it keeps within the box."""
+        if len(text) > LONGEST:
+            return [f"the text has {len(text)} characters; more than {LONGEST} are not judged"]
+        text = features.plain(text)
+        found = features.words(text)
+        if not found:
+            return ["the text is empty"]
+        capitals = sum(token.isupper() and len(token) > 1 for token in text.split()) / len(text.split())
+        counts = (
+            ("words", len(found), self.words),
+            ("characters", len(text), self.characters),
+            ("exclamation marks", text.count("!"), None if self.exclamations is None else (0, self.exclamations)),
+            ("question marks", text.count("?"), None if self.questions is None else (0, self.questions)),
+            ("% of words in capitals", round(100 * capitals), self.capitals and (0, round(100 * self.capitals))),
+        )
+        said = [
+            f"{count} {what}, not {limits[0]} to {limits[1]}"
+            for what, count, limits in counts
+            if limits and not limits[0] <= count <= limits[1]
+        ]
+        lower = text.lower()
+        said += [f"does not contain {phrase!r}" for phrase in self.must if phrase.lower() not in lower]
+        return said + [f"contains {phrase!r}" for phrase in self.must_not if phrase.lower() in lower]
