@@ -65,9 +65,9 @@ class Walk:
         """Keep it or discard it."""
         admission = self.population.tell(ask.variant, evaluation)
         loss = math.inf if evaluation.score is None else self.population.goal.loss(evaluation.score)
-        leapt = ask.variant.origin == "perturb:draw"
+        leapt = ask.variant.origin == "perturb:draw" and self.leaps_after < math.inf
         kept = loss < math.inf and (leapt or self._keeps(loss, ask.ordinal))
-        self._fruitless = 0 if leapt or loss < self._current_loss else self._fruitless + 1
+        self._fruitless = 0 if kept and (leapt or loss < self._current_loss) else self._fruitless + 1
         if kept:
             self._current, self._current_loss = ask.variant.id, loss
         crowning = self._crown(ask.variant.id, loss)

@@ -140,5 +140,3 @@ def test_the_bar_is_one_in_a_thousand() -> None:
     from scipy.special import ndtr
 
     assert ndtr(-CROWNING_Z) < 0.0011
-
-
