@@ -276,7 +276,7 @@ class Wolf:
             expedition,
             changes=draft.changes if draft else {},
             predicted=predicted,
-            model=self._screen.learned,
+            model=self._screen.learned if predicted else None,
             genome=draft.genome if draft else None,
         )
 
