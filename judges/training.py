@@ -56,6 +56,11 @@ class Budget(Section):
             raise ValueError("the budget of a training run is one of seconds, cpu_seconds and tokens")
         return self
 
+    def __str__(self) -> str:
+        """The budget and its grace, for a sentence."""
+        ((unit, amount),) = self.given.items()
+        return f"{amount:g} {unit.replace('_', ' ')} and the grace of {self.grace:g} s"
+
     @property
     def given(self) -> dict[str, float]:
         """The unit and the amount."""
@@ -162,7 +167,8 @@ class TrainingJudge(JudgeConfig):
         out.mkdir()
         finished, metrics, wrong = self._train(variant, context, out)
         if wrong is not None:
-            said = f"training {finished.reason}\n{_tail(finished.stdout)}\n{_tail(finished.stderr)}"
+            how = f"training used more than {self.budget}" if wrong is Status.TIMEOUT else f"training {finished.reason}"
+            said = f"{how}\n{_tail(finished.stdout.partition(chr(10))[2])}\n{_tail(finished.stderr)}"
             return answer(wrong, metrics=metrics, feedback=said.strip())
         if flaw := unfit(out):
             return answer(Status.INVALID, metrics=metrics, feedback=flaw)

@@ -27,8 +27,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 # Shape. DEPTH is the dial: width is DEPTH * ASPECT, rounded up to whole heads.
-DEPTH = 4  # knob: 1 .. 12
-ASPECT = 24  # knob: 8 .. 256 log
+DEPTH = 4  # knob: 1 .. 8
+ASPECT = 24  # knob: 8 .. 64 log
 HEAD_DIM = 32  # knob: 16 | 32 | 64 | 128
 MLP_RATIO = 4.0  # knob: 1 .. 8 log
 ACTIVATION = "relu2"  # knob: relu2 | gelu | swiglu
@@ -49,7 +49,7 @@ INIT_SCALE = 1.0  # knob: 0.2 .. 3 log
 EMBEDDING_STD = 1.0  # knob: 0.05 .. 2 log
 
 # Batch. A batch that does not fit the device is split; the split is not a choice of the search.
-BATCH_TOKENS = 2**12  # knob: 2**7 .. 2**14
+BATCH_TOKENS = 2**12  # knob: 2**7 .. 2**13
 SEQUENCE = 256  # knob: 32 .. 256 log
 DEVICE_TOKENS = 2**18  # knob: fixed
 COMPILE = True  # on CUDA only
