@@ -9,13 +9,15 @@ candidate does: a crash, a hang or a lie is an `Evaluation` with a status and fe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from judges.cage import Level
+from judges.llm import LLM
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant
 
@@ -35,6 +37,8 @@ class Context:
         slot: index of the worker slot, from 0. Two evaluations that run at the same time have different slots.
         threads: CPU threads that the evaluation may use.
         holdout: score on data that the search never reads, where the judge has some.
+        level: what the candidate is locked into; `judges.sandbox.choose` says what holds on this machine.
+        llms: language models by name, for judges that ask them.
     """
 
     root: Path
@@ -43,6 +47,8 @@ class Context:
     slot: int = 0
     threads: int = 1
     holdout: bool = False
+    level: Level = Level.NONE
+    llms: Mapping[str, LLM] = field(default_factory=dict)
 
 
 class Judge(Protocol):
@@ -56,6 +62,11 @@ class Judge(Protocol):
     @property
     def goal(self) -> Goal:
         """Which way the metric improves."""
+        ...
+
+    @property
+    def trust_level(self) -> str:
+        """Who is believed: nobody, answers are checked (`full`); your code (`declared`); the candidate (`reported`)."""
         ...
 
     @property
@@ -122,6 +133,11 @@ class JudgeConfig(BaseModel):
     def seconds_expected(self) -> float | None:
         """See `Judge.seconds_expected`; unknown unless a judge says otherwise."""
         return None
+
+    @property
+    def trust_level(self) -> str:
+        """See `Judge.trust_level`."""
+        return "declared"
 
     def check(self, root: Path) -> None:
         """See `Judge.check`; nothing to look for unless a judge says otherwise."""

@@ -113,8 +113,12 @@ def _bubblewrap(need: Need) -> list[str]:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     binds = dict.fromkeys(_both(*interpreter(), *need.readable), "--ro-bind")
     binds |= dict.fromkeys(_both(need.folder, *need.writable), "--bind")
+    bound = list(SYSTEM)
     for path, how in sorted(binds.items()):  # what lies inside another comes after it
-        words += [how, path, path]
+        if how == "--bind" or not any(Path(path).is_relative_to(other) for other in bound):
+            words += [how, path, path]
+        if how == "--ro-bind":
+            bound.append(path)
     if need.gpu:
         words += ["--ro-bind", "/sys", "/sys"]  # without it cuInit fails
         for path in devices():

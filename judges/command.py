@@ -13,7 +13,7 @@ import shlex
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -26,6 +26,7 @@ from judges import process
 from judges.base import Context, JudgeConfig, JudgeError
 from judges.metrics import read_metrics
 from judges.process import Finished, Limits, environment
+from judges.sandbox import Access
 from judges.workspace import lay_out
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
@@ -92,6 +93,8 @@ class CommandJudge(JudgeConfig):
         include: globs of files to copy although git ignores them.
         exclude: globs of files not to copy.
         seed_env: the environment variable that holds the seed.
+        sandbox: what the commands may touch besides their folder, Python and the system's libraries. `${ROOT}` in `env`
+            makes the target's own tree readable.
     """
 
     kind: Literal["command"] = "command"
@@ -106,6 +109,7 @@ class CommandJudge(JudgeConfig):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     seed_env: str = "WOLF_SEED"
+    sandbox: Access = Access()
 
     @field_validator("env")
     @classmethod
@@ -121,6 +125,11 @@ class CommandJudge(JudgeConfig):
     def name(self) -> str:
         """The metric's name."""
         return self.metric
+
+    @property
+    def trust_level(self) -> str:
+        """The command's own word, and the candidate may have written the command."""
+        return "reported"
 
     @property
     def seconds_each(self) -> float:
@@ -139,6 +148,7 @@ class CommandJudge(JudgeConfig):
         """
         if not root.is_dir():
             raise JudgeError(f"the target {root} is not a folder; set target.root to the tree that is to be improved")
+        self.sandbox.check()
         path = self._environment(Context(root, scratch=root))["PATH"]
         for command in (self.run, *self.gates):
             if not (root / command[0]).is_file() and shutil.which(command[0], path=path) is None:
@@ -150,22 +160,24 @@ class CommandJudge(JudgeConfig):
         """Copy, check the gates, run, read the metric, check the constraints."""
         started = time.monotonic()
         folder = context.scratch / "work"
-        lay_out(variant.files, context.root, folder, self.include, self.exclude)
+        linked = lay_out(variant.files, context.root, folder, self.include, self.exclude)
         (context.scratch / "home").mkdir()
-        evaluation = self._evaluate(partial(Evaluation, variant.id, self.name, seed=context.seed), folder, context)
+        cage = self.sandbox.lock(context.level, context.scratch, *linked, *self._programs(context))
+        execute = partial(
+            process.run, cwd=folder, env=self._environment(context), limits=Limits(self.seconds), cage=cage
+        )
+        evaluation = self._evaluate(partial(Evaluation, variant.id, self.name, seed=context.seed), execute)
         return replace(evaluation, seconds=time.monotonic() - started)
 
-    def _evaluate(self, answer: Callable[..., Evaluation], folder: Path, context: Context) -> Evaluation:
-        env = self._environment(context)
-        limits = Limits(self.seconds)
+    def _evaluate(self, answer: Callable[..., Evaluation], execute: Callable[[Command], Finished]) -> Evaluation:
         for gate in self.gates:
-            finished = process.run(gate, cwd=folder, env=env, limits=limits)
+            finished = execute(gate)
             if not finished.ok:
                 status = Status.TIMEOUT if finished.timed_out else Status.INVALID
                 return answer(status, feedback=_feedback(f"the gate {shlex.join(gate)!r} failed", finished))
         readings: list[dict[str, float]] = []
         for _ in range(self.repeat):
-            finished = process.run(self.run, cwd=folder, env=env, limits=limits)
+            finished = execute(self.run)
             if not finished.ok:
                 status = Status.TIMEOUT if finished.timed_out else Status.CRASHED
                 return answer(status, feedback=_feedback("it failed", finished))
@@ -187,6 +199,15 @@ class CommandJudge(JudgeConfig):
             if wrong := constraint.broken_by(medians.get(name)):
                 return answer(Status.INVALID, metrics=metrics, feedback=_feedback(f"{name} {wrong}", finished))
         return answer(Status.OK, score, metrics)
+
+    def _programs(self, context: Context) -> Iterator[Path]:
+        """What the commands need of the machine: their programs, and the target's own tree if they are told of it."""
+        path = self._environment(context)["PATH"]
+        for command in (self.run, *self.gates):
+            if program := shutil.which(command[0], path=path):
+                yield Path(program)
+        if any("${ROOT}" in value for value in self.env.values()):
+            yield context.root.resolve()
 
     def _environment(self, context: Context) -> dict[str, str]:
         values = {name: os.environ.get(name, "") for name in OURS} | {

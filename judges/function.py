@@ -15,6 +15,7 @@ from pydantic import Field
 
 from judges.base import Context, JudgeConfig, JudgeError
 from judges.command import CommandJudge
+from judges.sandbox import Access
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant
 
@@ -32,6 +33,7 @@ class FunctionJudge(JudgeConfig):
         seconds: wall-clock seconds before the process tree is killed.
         include: globs of files to copy although git ignores them.
         exclude: globs of files not to copy.
+        sandbox: what the function and the candidate may touch besides their folder, Python and the system's libraries.
     """
 
     kind: Literal["function"] = "function"
@@ -41,6 +43,7 @@ class FunctionJudge(JudgeConfig):
     seconds: float = Field(default=60.0, gt=0)
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    sandbox: Access = Access()
 
     @property
     def name(self) -> str:
@@ -73,5 +76,5 @@ class FunctionJudge(JudgeConfig):
 
     def _command(self) -> CommandJudge:
         runner = (sys.executable, "-I", str(RUNNER), self.call, self.metric)
-        shared = {"metric", "goal", "seconds", "include", "exclude"}
+        shared = {"metric", "goal", "seconds", "include", "exclude", "sandbox"}
         return CommandJudge(run=runner, **self.model_dump(include=shared))

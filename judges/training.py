@@ -112,6 +112,11 @@ class TrainingJudge(JudgeConfig):
         return Goal.MINIMIZE
 
     @property
+    def trust_level(self) -> str:
+        """Nothing of the candidate's is believed but logits, and those are audited."""
+        return "full"
+
+    @property
     def seconds_each(self) -> float | None:
         """What one evaluation takes at most."""
         return self.budget.clock + 2 * self.patience

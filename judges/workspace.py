@@ -18,7 +18,7 @@ SKIPPED = {".git", ".venv", "__pycache__", "node_modules"}
 
 def lay_out(
     files: Mapping[str, str], root: Path, folder: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
-) -> None:
+) -> tuple[Path, ...]:
     """Fill `folder` (created here) with the target's tree, then with `files`.
 
     Args:
@@ -31,13 +31,15 @@ def lay_out(
         include: globs of files that are copied too, although git ignores them.
         exclude: globs of files that are not copied; `*` matches slashes as well.
 
+    Returns:
+        What links in `folder` lead to outside of it.
+
     Raises:
         JudgeError: if a file of the variant would land outside `folder`.
     """
     folder.mkdir(parents=True)
-    for name in tree(root, include, exclude):
-        if name not in files:
-            _copy(root, folder, name)
+    names = [name for name in tree(root, include, exclude) if name not in files]
+    linked = tuple(target for name in names if (target := _copy(root, folder, name)))
     for name, text in files.items():
         place = folder / name
         if not place.resolve().is_relative_to(folder.resolve()):
@@ -48,6 +50,7 @@ def lay_out(
         place.write_bytes(text.encode("utf-8", "surrogatepass"))
         if (root / name).is_file():
             shutil.copymode(root / name, place)
+    return linked
 
 
 @lru_cache(maxsize=64)
@@ -89,7 +92,8 @@ def _walk(root: Path, top: Path) -> Iterator[str]:
             yield os.path.relpath(os.path.join(where, name), root)
 
 
-def _copy(root: Path, folder: Path, name: str) -> None:
+def _copy(root: Path, folder: Path, name: str) -> Path | None:
+    """Copy one file; or link it, and return what the link leads to if that is outside."""
     source, place = root / name, folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
     target = source.resolve()
@@ -97,5 +101,7 @@ def _copy(root: Path, folder: Path, name: str) -> None:
         place.symlink_to(os.readlink(source))
     elif target.is_dir() or target.is_fifo() or target.stat().st_size > BIG_BYTES:
         place.symlink_to(target)
+        return target
     else:
         shutil.copy(target, place)
+    return None

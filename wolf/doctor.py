@@ -43,7 +43,7 @@ class Finding:
 
 def examine(runs: Path) -> Iterator[Finding]:
     """Look at the installation, the machine and the place where runs go, one after the other."""
-    for look in (_python, _packages, _processor, _memory, _gpu, _git):
+    for look in (_python, _packages, _sandbox, _processor, _memory, _gpu, _git):
         yield look()
     yield from (_disk(runs), _ledger(runs))
 
@@ -62,6 +62,18 @@ def _packages() -> Finding:
     except importlib.metadata.PackageNotFoundError as error:
         return Finding("packages", Health.BROKEN, f"{error.name} is not installed: pip install {error.name}")
     return Finding("packages", Health.OK, ", ".join(versions))
+
+
+def _sandbox() -> Finding:
+    """Attack what candidates would be locked into."""
+    from judges import cage, sandbox
+
+    verdict = sandbox.strongest()
+    missing = "".join(f"; {sentence}" for sentence in verdict.missing)
+    if verdict.level is cage.Level.NONE:
+        return Finding("sandbox", Health.BROKEN, f"none holds, so runs need {sandbox.FLAG}{missing}")
+    health = Health.LIMITED if missing else Health.OK
+    return Finding("sandbox", health, f"{verdict.level} holds: every attack from inside failed{missing}")
 
 
 def _processor() -> Finding:

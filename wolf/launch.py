@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from judges.cage import Level
 from population.evaluation import Evaluation
 from population.knobs import Space
 from population.pool import Population
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 FEW_KNOBS = 4  # with fewer, `statements: auto` lets perturbations touch the code itself
 
 
-def create(config: Config) -> Ledger:
-    """A new run directory with its ledger."""
+def create(config: Config, level: Level) -> Ledger:
+    """A new run directory with its ledger; candidates will be locked into `level`."""
     from wolf import version
 
     target = Target.of(config.target)
@@ -51,6 +52,8 @@ def create(config: Config) -> Ledger:
         "seed": config.search.seed,
         "slots": config.workers.slots,
         "judge": config.to_dict()["judge"]["kind"],
+        "sandbox": level.value,
+        "trust": config.judge.trust_level,
         "metric": config.judge.name,
         "goal": config.judge.goal.value,
         "target": target.tree_hash(),
@@ -84,8 +87,10 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
         raise
 
 
-def drive(ledger: Ledger, config: Config, observers: Sequence[Observer], say: Callable[[str], None]) -> Body | None:
-    """Run the search of an open ledger to its end, or to where a person stops it.
+def drive(
+    ledger: Ledger, config: Config, level: Level, observers: Sequence[Observer], say: Callable[[str], None]
+) -> Body | None:
+    """Run the search of an open ledger to its end, or to where a person stops it; candidates are locked into `level`.
 
     The first SIGINT or SIGTERM lets running evaluations finish, the second ends them.
 
@@ -95,7 +100,7 @@ def drive(ledger: Ledger, config: Config, observers: Sequence[Observer], say: Ca
     root = Target.of(config.target).root
     config.judge.prepare(root, say)
     seed_variant = ledger.variant(next(ledger.events()).body["seed_variant"])
-    with LocalWorkers(config.workers.slots, config.workers.threads) as workers:
+    with LocalWorkers(config.workers.slots, config.workers.threads, level=level) as workers:
 
         def submit(ask: Ask) -> Future[Evaluation]:
             return workers.submit(config.judge, ask.variant, root, ask.seed)

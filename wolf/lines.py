@@ -23,6 +23,7 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
     match event.kind:
         case "run":
             how = f"{head.strategy} · seed {head.seed} · {head.slots} workers · {head.goal.value} {head.metric}"
+            how += f" · sandbox {head.sandbox} · trust {head.trust}"
             where = [f"run: {run.path}"] if run.path else []
             return [line(f"Auto Wolf {head.version} · {head.name} · {how}"), *where]
         case "told":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,16 @@ if TYPE_CHECKING:
 
 MOST_VARIANTS = 200  # rows in the table of variants; `wolf export` has them all
 MOST_DIFF_LINES = 600
+TRUST = {
+    "full": "computed by our scorer from answers that it checks (trust: full)",
+    "declared": "computed by code that you declared trustworthy (trust: declared)",
+    "reported": "believed as the candidate printed it (trust: reported)",
+}
+SANDBOX = {
+    "bubblewrap": "bubblewrap: candidates saw their folder, Python and the system's libraries",
+    "landlock": "Landlock and seccomp: candidates could open their folder, Python and the system's libraries",
+    "none": "none: candidates could do whatever the person who started the run could",
+}
 
 
 @click.command()
@@ -183,7 +192,8 @@ def _statistics(run: Run, digits: int) -> list[tuple[str, str]]:
     escapes = sum(asked.expedition is not None for asked in run.asked.values())
     return [
         ("strategy", f"{run.header.strategy}, seed {run.header.seed}, {run.header.slots} workers"),
-        ("judge", f"{run.header.judge}: {_trust(run.header.config.get('judge') or {})}"),
+        ("judge", f"{run.header.judge}: {TRUST.get(run.header.trust, 'nobody wrote down how scores came about')}"),
+        ("sandbox", SANDBOX.get(run.header.sandbox, "nobody wrote down what candidates were locked into")),
         ("readings", ", ".join(f"{count} {name}" for name, count in purposes.items()) or "none"),
         (
             "variants",
@@ -195,16 +205,6 @@ def _statistics(run: Run, digits: int) -> list[tuple[str, str]]:
         ("cost", "unknown" if None in costs else f"${sum(cost for cost in costs if cost is not None):.2f}"),
         ("made by", f"Auto Wolf {run.header.version}"),
     ]
-
-
-def _trust(judge: Mapping[str, Any]) -> str:
-    """Where the scores come from, for the reader who wonders whether to believe them."""
-    match judge.get("kind"):
-        case "training":
-            return "computed by a scorer process from the candidate's predictions"
-        case "command":
-            return "believed as the command printed it (trust: reported)"
-    return "as the judge returned it"
 
 
 def _belief(belief: Belief | None, digits: int) -> str:

@@ -72,11 +72,14 @@ class Header:
     seed_variant: str
     version: str
     config: Mapping[str, Any]
+    sandbox: str
+    trust: str
 
     @staticmethod
     def of(body: Mapping[str, Any]) -> Header:
         """From the event's body."""
         same = {name: body[name] for name in ("name", "strategy", "seed", "slots", "judge", "metric", "seed_variant")}
+        same |= {name: str(body.get(name, "unknown")) for name in ("sandbox", "trust")}  # not in the oldest runs
         return Header(**same, goal=Goal(body["goal"]), version=str(body["version"]), config=body["config"])
 
     @property

@@ -12,60 +12,71 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from judges.cage import Level
     from wolf.config import Config
     from wolf.display import Display
     from wolf.ledger import Ledger
+
+unsafe = click.option(
+    "--unsafe-no-sandbox", "no_sandbox", is_flag=True, help="Run candidates with all that you may do yourself."
+)
 
 
 @click.command()
 @click.argument("config")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@unsafe
 @click.pass_context
-def run(ctx: click.Context, config: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def run(ctx: click.Context, config: str, overrides: tuple[str, ...], as_json: bool, no_sandbox: bool) -> None:
     """Search by CONFIG (a YAML file, or the name of a preset) until its budget is spent.
 
     KEY=VALUE arguments go on top of the file: `budget.evaluations=20 search.strategy=greedy`.
     """
+    from judges import sandbox
     from wolf import launch
     from wolf.config import load
     from wolf.display import choose
 
     settings = load(config, overrides)
-    ledger = launch.create(settings)
+    level = sandbox.choose(no_sandbox)
+    ledger = launch.create(settings, level)
     with ledger, choose("json" if as_json else "auto", path=ledger.run_dir) as show:
         for event in ledger.events():
             show(event)
-        finished = _drive(ledger, settings, show)
+        finished = _drive(ledger, settings, level, show)
     ctx.exit(0 if finished else 130)
 
 
 @click.command()
 @click.argument("run", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@unsafe
 @click.pass_context
-def resume(ctx: click.Context, run: str | None, as_json: bool) -> None:
+def resume(ctx: click.Context, run: str | None, as_json: bool, no_sandbox: bool) -> None:
     """Go on with RUN (a run directory; the latest in ./runs if it is left out) where it was stopped or killed."""
+    from judges import sandbox
     from wolf import launch
     from wolf.display import choose
     from wolf.records import Run, find_run
 
+    level = sandbox.choose(no_sandbox)
     ledger, settings = launch.open_run(find_run(run))
     with ledger:
         so_far = Run.of(ledger.events(), path=ledger.run_dir, locked=True)
         with choose("json" if as_json else "auto", path=ledger.run_dir, so_far=so_far) as show:
-            finished = _drive(ledger, settings, show)
+            finished = _drive(ledger, settings, level, show)
     ctx.exit(0 if finished else 130)
 
 
-def _drive(ledger: Ledger, settings: Config, show: Display) -> bool:
+def _drive(ledger: Ledger, settings: Config, level: Level, show: Display) -> bool:
     """Search; whatever happens, leave a results.tsv beside the ledger. Whether it came to its end."""
     from wolf import launch
     from wolf.records import Run
     from wolf.tables import write_results_tsv
 
     try:
-        return launch.drive(ledger, settings, [show], show.say) is not None
+        return launch.drive(ledger, settings, level, [show], show.say) is not None
     finally:
         with (ledger.run_dir / "results.tsv").open("w", encoding="utf-8") as out:
             write_results_tsv(Run.of(ledger.events()), out)

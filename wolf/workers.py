@@ -13,7 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+from judges import sandbox
 from judges.base import Context, Judge
+from judges.cage import Level
 from judges.killswitch import KillSwitch
 from population.evaluation import Evaluation
 from population.variant import Variant
@@ -25,14 +27,19 @@ class LocalWorkers:
     Leaving its `with` block closes it: normally after what was submitted has finished, at once after an exception.
     """
 
-    def __init__(self, slots: int, threads: int = 1, scratch: Path | None = None) -> None:
+    def __init__(self, slots: int, threads: int = 1, scratch: Path | None = None, level: Level | None = None) -> None:
         """Start no thread yet.
 
         Args:
             slots: how many evaluations run at a time.
             threads: what each of them is told it may use.
             scratch: where to make the scratch folders; None: where the system keeps temporary files.
+            level: what candidates are locked into; None: the strongest that holds here.
+
+        Raises:
+            JudgeError: if none holds and `level` is None.
         """
+        self._level = sandbox.choose() if level is None else level
         self._threads = threads
         self._scratch = scratch
         self._switch = KillSwitch()
@@ -71,8 +78,9 @@ class LocalWorkers:
         slot = self._free.get()  # there are as many slots as threads, so one is free
         scratch = Path(tempfile.mkdtemp(prefix="wolf-", dir=self._scratch))
         try:
+            context = Context(root, scratch, seed, slot, self._threads, holdout, level=self._level)
             with self._switch.armed():
-                return judge.evaluate(variant, Context(root, scratch, seed, slot, self._threads, holdout))
+                return judge.evaluate(variant, context)
         finally:
             remove(scratch)
             self._free.put(slot)

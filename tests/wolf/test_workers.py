@@ -65,11 +65,10 @@ def test_killing_ends_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
     root, scratch = tmp_path / "root", tmp_path / "scratch"
     root.mkdir()
     scratch.mkdir()
-    started = tmp_path / "started"
-    judge = CommandJudge(run=("sh", "-c", f"touch {started}; sleep 60"), metric="loss")
+    judge = CommandJudge(run=("sh", "-c", "touch started; sleep 60"), metric="loss")
     workers = LocalWorkers(1, scratch=scratch)
     futures = [workers.submit(judge, Variant({"n": str(n)}), root, seed=n) for n in range(3)]
-    while not started.exists():
+    while not [*scratch.glob("*/work/started")]:
         time.sleep(0.01)
     begun = time.monotonic()
     workers.close(kill=True)

@@ -1,0 +1,156 @@
+"""Which sandbox holds on this machine, found out by attacking it; and what a judge lets its candidates touch.
+
+Levels, strongest first: bubblewrap (namespaces: what is not named does not exist), Landlock (the file system is visible
+as names, but what is not named cannot be opened), none. Both of the first have our seccomp filter, no capabilities and
+no network unless the judge's `sandbox:` section asks for it. docs/trust.md says what each level does not cover.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from judges import cage, confine, process, seccomp
+from judges.base import JudgeError, LocalPath
+from judges.cage import Cage, Level, Need
+from judges.process import Limits
+
+PROBE = Path(__file__).with_name("probe.py")
+PROBE_SECONDS = 30.0
+FLAG = "--unsafe-no-sandbox"
+
+
+class Access(BaseModel):
+    """What candidates may touch besides their folder, Python and the system's libraries."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    network: bool = Field(default=False, description="internet connections")
+    gpu: bool = Field(default=False, description="NVIDIA devices")
+    readable: tuple[LocalPath, ...] = Field(default=(), description="files and folders that they may read")
+    writable: tuple[LocalPath, ...] = Field(default=(), description="files and folders that they may change (caches)")
+
+    def check(self) -> None:
+        """See whether what is to be let in is there.
+
+        Raises:
+            JudgeError: if it is not.
+        """
+        for path in (*self.readable, *self.writable):
+            if not path.exists():
+                raise JudgeError(f"judge.sandbox names {path}, which does not exist; create it, or correct the path")
+        if self.gpu and not cage.devices():
+            raise JudgeError("judge.sandbox.gpu is on, but there is no /dev/nvidia* here: load the driver")
+
+    def lock(self, level: Level, folder: Path, *readable: Path) -> Cage:
+        """The cage of a candidate that may write in `folder` and also read `readable`."""
+        need = Need(folder, (*readable, *self.readable), self.writable, self.network, self.gpu)
+        return cage.lock(level, need)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What holds here.
+
+    Attributes:
+        level: the strongest level that no probe broke.
+        missing: why each stronger level does not hold, a sentence with a remedy each.
+    """
+
+    level: Level
+    missing: tuple[str, ...] = ()
+
+
+@cache
+def strongest() -> Verdict:
+    """Attack every level, strongest first, until one holds. Takes about a tenth of a second; asked once per process."""
+    missing: list[str] = []
+    for level in (Level.BUBBLEWRAP, Level.LANDLOCK):
+        why = absent(level) or broken(level)
+        if not why:
+            return Verdict(level, tuple(missing))
+        missing.append(f"{level}: {why}")
+    return Verdict(Level.NONE, tuple(missing))
+
+
+def choose(unsafe: bool = False) -> Level:
+    """The level that a run uses: the strongest that holds, or none if a person accepts that.
+
+    Raises:
+        JudgeError: if none holds and nobody accepts that.
+    """
+    if unsafe:
+        return Level.NONE
+    verdict = strongest()
+    if verdict.level is Level.NONE:
+        raise JudgeError(
+            "no sandbox holds on this machine, so candidates could do whatever you can. "
+            + " ".join(f"{sentence}." for sentence in verdict.missing)
+            + f" To run them without one, add {FLAG}"
+        )
+    return verdict.level
+
+
+def absent(level: Level) -> str:
+    """What this machine lacks for a level, and what to do; empty if nothing obvious."""
+    if sys.platform != "linux" or not seccomp.supported():
+        return "it needs Linux on x86-64 or ARM64; use a virtual machine or a container"
+    if level is Level.BUBBLEWRAP and shutil.which("bwrap") is None:
+        return "it is not installed: apt install bubblewrap (dnf and pacman have it under the same name)"
+    if level is Level.LANDLOCK and not confine.landlock_abi():
+        return "this kernel has none: it needs Linux 5.13 or newer with landlock in /sys/kernel/security/lsm"
+    return ""
+
+
+def broken(level: Level) -> str:
+    """Why a level does not hold, found out by attacking it from inside; empty if it holds."""
+    with ExitStack() as stack:
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wolf-probe-")))
+        folder, outside = base / "folder", base / "outside"
+        folder.mkdir()
+        outside.mkdir()
+        secret = secrets.token_hex(16)
+        (outside / "secret").write_text(secret)
+        (outside / "secret").chmod(0o600)
+        port, name = _listen(stack, outside)
+        env = process.environment(folder, 1)
+        command = [sys.executable, "-I", "-S", str(PROBE), secret, str(outside), str(os.getpid()), str(port), name]
+        locked = cage.lock(level, Need(folder))
+        limits = Limits(PROBE_SECONDS)
+        finished = process.run(command, cwd=folder, env=env, limits=limits, cage=locked)
+        *broke, end = finished.stdout.splitlines() or [""]
+        if not finished.ok or end != "done":
+            said = (finished.stderr.strip().splitlines() or ["no message"])[-1]
+            return f"it does not start here ({said}){_remedy(level)}"
+        if (outside / "written").exists() or (outside / "secret").stat().st_mode & 0o777 != 0o600:
+            broke.append("change what is not its own")
+        return f"from inside, a probe could {', '.join(broke)}" if broke else ""
+
+
+def _listen(stack: ExitStack, outside: Path) -> tuple[int, str]:
+    """Services that a candidate must not reach: a TCP port, a socket file and an abstract name. Port and name."""
+    name = f"wolf-{secrets.token_hex(8)}"
+    tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    for address in (str(outside / "socket"), f"\0{name}"):
+        local = stack.enter_context(socket.socket(socket.AF_UNIX))
+        local.bind(address)
+        local.listen()
+    return tcp.getsockname()[1], name
+
+
+def _remedy(level: Level) -> str:
+    if level is Level.LANDLOCK:
+        return ""
+    return (
+        "; user namespaces must be allowed: on Ubuntu 24.04 give bwrap an AppArmor profile, in Docker use "
+        "--security-opt seccomp=unconfined (docs/trust.md)"
+    )
