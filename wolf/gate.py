@@ -14,6 +14,7 @@ from population.pool import Population
 
 CROWNING_Z = 3.1  # one-sided p = 0.001: of 1,000 changes without effect one may be crowned
 READINGS = 3  # a contender is read this often before it is left alone
+LASTING = 4  # evaluations that an incumbent must have held before it is read again
 INTERVAL_Z = 1.96
 
 
@@ -40,10 +41,14 @@ class NoiseGate:
     def __init__(self, enabled: bool = True) -> None:
         """`enabled=False` is the ablation: the best mean reading is champion at once and nothing is repeated."""
         self._enabled = enabled
+        self._incumbent: str | None = None
+        self._held = 0  # evaluations since it became the incumbent
         self.champion: str | None = None
 
     def told(self, population: Population, variant: str) -> Crowning | None:
         """Judge the claim of the variant that was just read, or of the incumbent."""
+        self._held = self._held + 1 if population.incumbent == self._incumbent else 0
+        self._incumbent = population.incumbent
         for claimant in dict.fromkeys((variant, population.incumbent)):
             if claimant is None or not population.estimate(claimant).n:
                 continue
@@ -55,9 +60,14 @@ class NoiseGate:
         return None
 
     def contender(self, population: Population) -> str | None:
-        """Whom to read again: the incumbent, while its lead could be luck, up to READINGS times."""
+        """Whom to read again: an incumbent that lasts, while its lead could be luck, up to READINGS times.
+
+        One that has only just come is left alone: while gains come fast, the next one replaces it anyway.
+        """
         incumbent = population.incumbent
         if not self._enabled or incumbent is None or population.noise == 0.0 or incumbent == self.champion:
+            return None
+        if self._held < LASTING:
             return None
         return incumbent if population.estimate(incumbent).n < READINGS else None
 
