@@ -31,7 +31,10 @@ FLAG = "--unsafe-no-sandbox"
 
 
 class Access(BaseModel):
-    """What candidates may touch besides their folder, Python and the system's libraries."""
+    """What candidates may touch besides their folder, Python and the system's libraries.
+
+    Paths that do not exist are left out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     network: bool = Field(default=False, description="internet connections")
@@ -40,14 +43,7 @@ class Access(BaseModel):
     writable: tuple[LocalPath, ...] = Field(default=(), description="files and folders that they may change (caches)")
 
     def check(self) -> None:
-        """See whether what is to be let in is there.
-
-        Raises:
-            JudgeError: if it is not.
-        """
-        for path in (*self.readable, *self.writable):
-            if not path.exists():
-                raise JudgeError(f"judge.sandbox names {path}, which does not exist; create it, or correct the path")
+        """See whether there is a GPU if one is asked for; raises `JudgeError`."""
         if self.gpu and not cage.devices():
             raise JudgeError("judge.sandbox.gpu is on, but there is no /dev/nvidia* here: load the driver")
 

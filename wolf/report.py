@@ -29,7 +29,7 @@ MOST_DIFF_LINES = 600
 TRUST = {
     "full": "computed by our scorer from answers that it checks (trust: full)",
     "declared": "computed by code that you declared trustworthy (trust: declared)",
-    "reported": "believed as the candidate printed it (trust: reported)",
+    "reported": "believed as the command printed it (trust: reported)",
 }
 SANDBOX = {
     "bubblewrap": "bubblewrap: candidates saw their folder, Python and the system's libraries",

@@ -201,7 +201,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def autoresearch(checkout: Path, tmp_path: Path, **values: Any) -> Evaluation:
-    settings = config("autoresearch", f"target.root={checkout}")
+    settings = config("autoresearch", f"target.root={checkout}", "judge.sandbox.gpu=false")
     return evaluate(settings, tmp_path / "scratch", edited(Target.of(settings.target).seed(), **values))
 
 
@@ -231,7 +231,7 @@ def test_autoresearch_failures(
 
 
 def test_autoresearch_knobs_and_memo(checkout: Path) -> None:
-    settings = config("autoresearch", f"target.root={checkout}")
+    settings = config("autoresearch", f"target.root={checkout}", "judge.sandbox.gpu=false")
     target = Target.of(settings.target)
     space = Space.of(target.seed().files, settings.target.knobs)
     assert target.memo() == "Lower val_bpb."
