@@ -21,6 +21,7 @@ from wolf.errors import SetupError
 OURS = {
     "command": "judges.command:CommandJudge",
     "function": "judges.function:FunctionJudge",
+    "panel": "judges.panel:PanelJudge",
     "reader": "judges.reading:ReaderJudge",
     "training": "judges.training:TrainingJudge",
 }

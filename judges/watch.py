@@ -1,0 +1,124 @@
+"""Who watches the judges.
+
+When a challenger may replace a champion, when selection has learnt to please its judges instead of its readers, how
+many independent votes a panel is worth, and whether planted texts fool it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from judges.rating import Ratings
+
+PRIOR_LEAD = (-0.5, 0.7)  # log odds: most challengers are worse than what they challenge
+ACCEPT, GIVE_UP, MOST_DUELS = 0.8, 0.15, 10
+GAP_ERRORS, GAP_SHARE, GAP_WINDOW = 4.0, 0.5, 10
+COPY_BAND = 0.15  # how far a copy of a text may seem from winning half its duels against it
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """How a challenge ended: whether the challenger replaces the champion, P(it is better), and the duels it took."""
+
+    replaced: bool
+    probability: float
+    duels: int
+
+
+def challenge(duel: Callable[[int], bool | None], most: int = MOST_DUELS) -> Challenge:
+    """Duels until it is clear enough; without clarity, with ties or without votes the champion stays.
+
+    Args:
+        duel: the number of the duel -> whether the challenger wins it; None is a tie or no vote, and is not counted.
+        most: duels that may be held.
+    """
+    lead = np.linspace(-4.0, 4.0, 401)
+    belief = -0.5 * ((lead - PRIOR_LEAD[0]) / PRIOR_LEAD[1]) ** 2
+    probability, held = _above(lead, belief), 0
+    for number in range(most):
+        won = duel(number)
+        held += 1
+        if won is not None:
+            belief -= np.logaddexp(0.0, -lead if won else lead)
+            probability = _above(lead, belief)
+        if probability >= ACCEPT or probability <= GIVE_UP:
+            break
+    return Challenge(probability >= ACCEPT, probability, held)
+
+
+def _above(lead: NDArray[np.float64], belief: NDArray[np.float64]) -> float:
+    weight = np.exp(belief - belief.max())
+    return float(weight[lead > 0].sum() / weight.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The best texts at one moment, as selection's judges and as the hold-out rate them, and the standard error."""
+
+    visible: float
+    holdout: float
+    error: float
+
+
+def alarm(looks: Sequence[Look]) -> str | None:
+    """A sentence when the visible gain is no longer the readers' gain; None while all is well.
+
+    Raised when the gap between the two gains has grown beyond four standard errors while the hold-out's gain over the
+    last ten looks was less than half of the visible one.
+    """
+    if len(looks) < 3:
+        return None
+    first, last, then = looks[0], looks[-1], looks[max(0, len(looks) - 1 - GAP_WINDOW)]
+    gap = (last.visible - first.visible) - (last.holdout - first.holdout)
+    error = math.hypot(first.error, last.error)
+    seen, confirmed = last.visible - then.visible, last.holdout - then.holdout
+    if seen <= 0 or gap <= GAP_ERRORS * error or confirmed >= GAP_SHARE * seen:
+        return None
+    best = max(range(len(looks)), key=lambda i: looks[i].holdout)
+    return (
+        f"the judges see a gain of {last.visible - first.visible:+.2f}, the hold-out "
+        f"{last.holdout - first.holdout:+.2f}: the texts please the judges, not the readers; go back to look {best}, "
+        "where the hold-out was highest"
+    )
+
+
+def effective_votes(wrong: NDArray[np.bool_]) -> float:
+    """How many independent judges a panel is worth: J / (1 + (J - 1) rho) (Kish 1965).
+
+    Args:
+        wrong: judges x pairs, where each judge chose the text that people did not. rho is the mean tetrachoric
+            correlation of these errors (cosine approximation), never below 0.
+    """
+    judges = len(wrong)
+    if judges < 2:
+        return float(judges)
+    correlations = []
+    for i in range(judges):
+        for j in range(i):
+            both, neither = (wrong[i] & wrong[j]).sum() + 0.5, (~wrong[i] & ~wrong[j]).sum() + 0.5
+            one, other = (wrong[i] & ~wrong[j]).sum() + 0.5, (~wrong[i] & wrong[j]).sum() + 0.5
+            correlations.append(math.cos(math.pi / (1 + math.sqrt(both * neither / (one * other)))))
+    return judges / (1 + (judges - 1) * max(0.0, float(np.mean(correlations))))
+
+
+def compromised(ratings: Ratings, planted: Sequence[str], copies: Mapping[str, str]) -> list[str]:
+    """What planted texts reveal about a panel, a sentence each; [] if it can be trusted so far.
+
+    Args:
+        ratings: of all texts.
+        planted: texts that must end in the bottom quarter (an empty text, an order to the judge).
+        copies: copy -> original: neither may look better than the other.
+    """
+    limit = float(np.quantile(ratings.mean, 0.25))
+    said = [f"{text} is not in the bottom quarter" for text in planted if ratings.rating(text)[0] > limit]
+    for copy, original in copies.items():
+        lead = ratings.rating(copy)[0] - ratings.rating(original)[0]
+        wins = 1 / (1 + math.exp(-lead))
+        if abs(wins - 0.5) > COPY_BAND and abs(ratings.beats(copy, original) - 0.5) > 0.475:
+            said.append(f"{copy} is the same text as {original} and would win {wins:.0%} of duels against it")
+    return said
