@@ -6,6 +6,8 @@ what a judge overrates outside the texts that the judge knows.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,11 +16,13 @@ from judges import features
 
 LONGEST = 100_000  # characters; no text that a person would send to a panel is longer
 
+_SENTENCE = re.compile(r"[.!?]+\s+|\n+")
+
 Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Box(BaseModel):
-    """Limits; what is None is not limited.
+    """Limits; what is None is not limited. No text may say a sentence of four words or more twice.
 
     Attributes:
         words: least and most words.
@@ -75,6 +79,8 @@ class Box(BaseModel):
             for what, count, limits in counts
             if limits and not limits[0] <= count <= limits[1]
         ]
+        sentences = Counter(part.strip(" .!?\n").lower() for part in _SENTENCE.split(text) if len(part.split()) > 3)
+        said += [f"says twice: {sentence!r}" for sentence, count in sentences.items() if count > 1]
         lower = text.lower()
         said += [f"does not contain {phrase!r}" for phrase in self.must if phrase.lower() not in lower]
         return said + [f"contains {phrase!r}" for phrase in self.must_not if phrase.lower() in lower]

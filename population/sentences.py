@@ -19,18 +19,18 @@ _FENCE = re.compile(r"^```.*?(?:^```|\Z)", re.MULTILINE | re.DOTALL)
 
 def swap(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Swaps two neighbours. Returns the new text and a note."""
-    parts, gaps = _split(text)
+    parts, gaps = split(text)
     places = [i for i in range(len(parts) - 1) if parts[i] != parts[i + 1] and _loose(parts[i], parts[i + 1])]
     if not places:
         return None
     i = rng.choice(places)
     parts[i], parts[i + 1] = parts[i + 1], parts[i]
-    return _joined(parts, gaps), f"swapped {_quote(parts[i + 1])} and {_quote(parts[i])}"
+    return joined(parts, gaps), f"swapped {quote(parts[i + 1])} and {quote(parts[i])}"
 
 
 def move(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Moves one behind another that is not its neighbour: list items to list items. Returns the new text and a note."""
-    parts, gaps = _split(text)
+    parts, gaps = split(text)
     pairs = [
         (i, j)
         for i, part in enumerate(parts)
@@ -43,30 +43,30 @@ def move(text: str, rng: random.Random) -> tuple[str, str] | None:
     moved, behind = parts[i], parts[j]
     _remove(parts, gaps, i)
     _insert(parts, gaps, j if j < i else j - 1, moved)
-    return _joined(parts, gaps), f"moved {_quote(moved)} behind {_quote(behind)}"
+    return joined(parts, gaps), f"moved {quote(moved)} behind {quote(behind)}"
 
 
 def drop(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Drops one of two or more. Returns the new text and a note."""
-    parts, gaps = _split(text)
+    parts, gaps = split(text)
     places = [i for i, part in enumerate(parts) if OPEN not in part and _loose(part)]
     if len(parts) < 2 or not places:
         return None
     i = rng.choice(places)
-    note = f"dropped {_quote(parts[i])}"
+    note = f"dropped {quote(parts[i])}"
     _remove(parts, gaps, i)
-    return _joined(parts, gaps), note
+    return joined(parts, gaps), note
 
 
 def double(text: str, rng: random.Random) -> tuple[str, str] | None:
     """Says one twice in a row. Returns the new text and a note."""
-    parts, gaps = _split(text)
+    parts, gaps = split(text)
     places = [i for i, part in enumerate(parts) if OPEN not in part and _loose(part)]
     if not places:
         return None
     i = rng.choice(places)
     _insert(parts, gaps, i, parts[i])
-    return _joined(parts, gaps), f"doubled {_quote(parts[i])}"
+    return joined(parts, gaps), f"doubled {quote(parts[i])}"
 
 
 def _loose(*parts: str) -> bool:
@@ -78,9 +78,10 @@ def _is_item(part: str) -> bool:
 
 
 def _remove(parts: list[str], gaps: list[str], i: int) -> None:
-    """Takes out a part with the gap behind it; the last one with the gap before it."""
-    parts.pop(i)
-    gaps.pop(i + 1 if i < len(parts) else i)
+    """Takes out a part with the gap behind it; the last one, also of a paragraph, with the gap before it."""
+    part = parts.pop(i)
+    ends = not _is_item(part) and gaps[i + 1].count("\n") > gaps[i].count("\n")
+    gaps.pop(i if ends or i == len(parts) else i + 1)
 
 
 def _insert(parts: list[str], gaps: list[str], i: int, part: str) -> None:
@@ -89,7 +90,7 @@ def _insert(parts: list[str], gaps: list[str], i: int, part: str) -> None:
     gaps.insert(i + 1, "\n" if _is_item(part) else " ")
 
 
-def _split(text: str) -> tuple[list[str], list[str]]:
+def split(text: str) -> tuple[list[str], list[str]]:
     """The sentences, and the white space before, between and after them."""
     fences = [match.span() for match in _FENCE.finditer(text)]
     cuts = {match.start() for match in _BEGIN.finditer(text)}
@@ -109,11 +110,12 @@ def _split(text: str) -> tuple[list[str], list[str]]:
     return parts, gaps
 
 
-def _joined(parts: list[str], gaps: list[str]) -> str:
+def joined(parts: list[str], gaps: list[str]) -> str:
+    """The inverse of `split`."""
     return gaps[0] + "".join(part + gap for part, gap in zip(parts, gaps[1:], strict=True))
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text.split())
     return f'"{line if len(line) <= 50 else line[:47] + "..."}"'

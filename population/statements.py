@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from population import blocks, sentences
+from population import blocks, prose, sentences
 from population.genome import Genome, fill
 from population.knobs import Space, define
 from population.literals import dialect, write
@@ -54,6 +54,26 @@ def double(genome: Genome, rng: random.Random) -> Edit | None:
 def move(genome: Genome, rng: random.Random) -> Edit | None:
     """Moves a sentence."""
     return _edit(genome, rng, None, sentences.move)
+
+
+def trim(genome: Genome, rng: random.Random) -> Edit | None:
+    """Says something in a text shorter."""
+    return _edit(genome, rng, None, prose.trim)
+
+
+def turn(genome: Genome, rng: random.Random) -> Edit | None:
+    """Moves a clause to the other end of its sentence."""
+    return _edit(genome, rng, None, prose.turn)
+
+
+def borrow(genome: Genome, mate: Genome, rng: random.Random) -> Edit | None:
+    """Takes a sentence of a mate's text in place of the one it is most like."""
+    files, outlines, others = genome.files(), genome.outlines(), mate.outlines()
+    for path in rng.sample([*files], len(files)):
+        if dialect(path) == "text" and (changed := prose.borrow(outlines[path], others.get(path, ""), rng)) is not None:
+            text, note = (fill(part, genome.literals()) for part in changed)
+            return Edit({**files, path: text}, f"{path} {note}")
+    return None
 
 
 def number(genome: Genome, space: Space, rng: random.Random, scale: float = 0.25) -> Edit | None:

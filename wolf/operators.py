@@ -46,6 +46,15 @@ class Draft:
         return Variant(self.genome.files(), self.parents, self.origin, note)
 
 
+REARRANGEMENTS = {
+    "swap": statements.swap,
+    "drop": statements.drop,
+    "double": statements.double,
+    "move": statements.move,
+    "trim": statements.trim,
+    "turn": statements.turn,
+}
+
 Operator = Callable[["Scene", random.Random], Draft | None]
 
 
@@ -101,6 +110,9 @@ def _cross(scene: Scene, rng: random.Random) -> Draft | None:
     other = scene.population.genome(mate)
     if other.skeleton_id == scene.genome.skeleton_id:
         return scene.draft(cross(scene.genome, other, scene.space, rng), "recombine:cross", mate)
+    if rng.random() < 0.5 and (edit := statements.borrow(scene.genome, other, rng)) is not None:
+        genome = Genome.of(edit.files, scene.space)
+        return Draft(genome, (scene.centre, mate), "recombine:cross", scene.genome, edit.note)
     files = merge(scene.population.genome(next(iter(scene.population))), scene.genome, other, rng)
     return None if files is None else scene.draft(Genome.of(files, scene.space), "recombine:merge", mate)
 
@@ -125,6 +137,8 @@ def _apart(scene: Scene, member: str) -> int:
 
 def _reopen(scene: Scene, rng: random.Random) -> Draft | None:
     """What some variant once changed in its parent, changed in the centre: a discard is one only in its own basin."""
+    if not scene.population.pool:
+        return None
     member = rng.choice(scene.population.pool)
     parents = scene.population.variant(member).parents
     if member == scene.centre or not parents:
@@ -137,14 +151,13 @@ def _reopen(scene: Scene, rng: random.Random) -> Draft | None:
 
 
 def _rearrange(scene: Scene, rng: random.Random) -> Draft | None:
-    """A statement or a sentence swapped, dropped, doubled or moved; a bare number changed."""
-    kind = rng.choice(("swap", "drop", "double", "move", "number"))
-    if kind == "number":
-        edit = statements.number(scene.genome, scene.space, rng)
-    else:
-        edit = {"swap": statements.swap, "drop": statements.drop, "double": statements.double, "move": statements.move}[
-            kind
-        ](scene.genome, rng)
+    """A statement or a sentence swapped, dropped, doubled, moved or reworded; a bare number changed."""
+    kind = rng.choice(("number", *REARRANGEMENTS))
+    edit = (
+        statements.number(scene.genome, scene.space, rng)
+        if kind == "number"
+        else REARRANGEMENTS[kind](scene.genome, rng)
+    )
     if edit is None:
         return None
     genome = Genome.of(edit.files, scene.space)

@@ -139,3 +139,8 @@ def test_a_file_that_is_no_reader_is_one_sentence(tmp_path: Path) -> None:
         Reader.load(tmp_path / "mine.npz")
     with pytest.raises(JudgeError, match="is not a reader"):
         Reader.load(tmp_path / "none.npz")
+
+
+def test_a_text_that_repeats_itself_is_outside_any_box(tmp_path: Path) -> None:
+    found = judged("He said no to all of it. She left. He said no to all of it.", tmp_path)
+    assert found.feedback == "says twice: 'he said no to all of it'"

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from population import prose, sentences
+from population.genome import CLOSE, OPEN
+
+Move = Callable[[str, random.Random], tuple[str, str] | None]
+
+TEXT = (
+    "# Title\n\nBecause children sit all day, they need sport. Many schools cut sport in order to save money.\n\n"
+    "It is clear that sport helps. The evidence is strong when we look at grades."
+)
+
+
+def outcomes(move: Move, text: str) -> set[str]:
+    return {made[0] for seed in range(60) if (made := move(text, random.Random(seed))) is not None}
+
+
+def test_a_text_is_said_shorter_in_the_same_words() -> None:
+    assert outcomes(prose.trim, TEXT) == {
+        TEXT.replace("in order to save", "to save"),
+        TEXT.replace("It is clear that sport helps.", "Sport helps."),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "turned"),
+    [
+        ("Because it rains, we stay.", "We stay because it rains."),
+        ("We stay because it rains.", "Because it rains, we stay."),
+        ("The roads close if snow falls!", "If snow falls, the roads close!"),
+        ("London floods when it rains.", None),  # a name is not written small
+        ("If it rains, we stay, and if it snows, we go.", None),
+        ("We stay.", None),
+    ],
+)
+def test_a_clause_goes_to_the_other_end(text: str, turned: str | None) -> None:
+    assert outcomes(prose.turn, text) == ({turned} if turned else set())
+
+
+@pytest.mark.parametrize("text", ["It was not very good.", "It is a very old idea.", "We don't really know."])
+def test_words_that_carry_meaning_or_an_article_stay(text: str) -> None:
+    assert not outcomes(prose.trim, text)
+
+
+def test_a_sentence_is_borrowed_for_the_one_it_is_most_like() -> None:
+    other = "Sport makes grades better. Nothing in common."
+    made = prose.borrow(TEXT, other, random.Random(2))
+    assert made is not None
+    assert made[0] in {
+        TEXT.replace(old, "Sport makes grades better.")
+        for old in ("The evidence is strong when we look at grades.", "It is clear that sport helps.")
+    }
+    assert prose.borrow(TEXT, "Entirely unlike it.", random.Random(0)) is None
+    assert prose.borrow(TEXT, TEXT, random.Random(0)) is None
+
+
+def test_what_holds_a_knob_is_not_borrowed_away() -> None:
+    slot = f"{OPEN}tone{CLOSE}"
+    for seed in range(40):
+        made = prose.borrow(f"Sport helps {slot} pupils. Sport is fun.", "Sport is healthy fun.", random.Random(seed))
+        assert made is not None and slot in made[0]
+
+
+def test_a_paragraph_that_loses_its_last_sentence_keeps_its_end() -> None:
+    text = "One is here. Two is here.\n\n## Next\n\nThree is here."
+    for move in (sentences.move, sentences.drop):
+        assert all("\n\n## Next\n\n" in made or made.endswith("## Next") for made in outcomes(move, text))
+
+
+@given(st.text(max_size=200), st.integers(0, 99))
+def test_no_text_breaks_a_move(text: str, seed: int) -> None:
+    for made in (
+        prose.trim(text, random.Random(seed)),
+        prose.turn(text, random.Random(seed)),
+        prose.borrow(text, TEXT, random.Random(seed)),
+    ):
+        assert made is None or (made[0] != text and "\n" not in made[1])
