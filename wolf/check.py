@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from population.knobs import Knob
     from population.literals import Value
     from wolf.config import BudgetConfig, Config
+    from wolf.estimate import Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Plan:
         seconds_expected: what the whole run takes if evaluations take as long as usual; None if nobody knows.
         seconds: what the whole run takes at most; None if nobody knows.
         runs: the folder that the run's own folder goes into, absolute.
+        spend: what its models will cost; None without any.
         config: the resolved configuration.
     """
 
@@ -65,6 +67,7 @@ class Plan:
     seconds_expected: float | None
     seconds: float | None
     runs: str
+    spend: Spending | None
     config: dict[str, Any]
 
 
@@ -72,6 +75,7 @@ def plan(config: Config) -> Plan:
     """What a run of this configuration would do; raises `ConfigError` if a file cannot be read."""
     from population.genome import Genome
     from population.knobs import Space
+    from wolf.estimate import estimate
     from wolf.target import Target
 
     target = Target.of(config.target)
@@ -98,6 +102,7 @@ def plan(config: Config) -> Plan:
         seconds_expected=_total(*load, config.judge.seconds_expected),
         seconds=_total(*load, config.judge.seconds_each),
         runs=str(Path(config.runs).absolute()),
+        spend=estimate(config),
         config=data,
     )
 
@@ -116,6 +121,17 @@ def _range(knob: Knob) -> str:
     if knob.choices:
         return " | ".join(str(choice) for choice in knob.choices)
     return f"{knob.low:g} .. {knob.high:g}{' log' if knob.log else ''}"
+
+
+def _spending(spend: Spending) -> str:
+    calls = "calls" if spend.calls is None else f"about {spend.calls} calls"
+    total = "" if spend.usd is None else f", together about ${spend.usd:.2f}"
+    if spend.usd_worst > spend.ceiling:
+        total = f"; NOTHING WILL BE ASKED, for one call may cost ${spend.usd_worst:.2f}: raise budget.usd"
+    return (
+        f"{calls} of {spend.prompt_tokens} tokens to {', '.join(spend.models)} at about ${spend.usd_each:.4f}{total}; "
+        f"never more than ${spend.ceiling:g} (budget.usd)"
+    )
 
 
 def _print(plan: Plan, command: str) -> None:
@@ -140,6 +156,7 @@ def _print(plan: Plan, command: str) -> None:
         ("stop after", stop),
         ("use", f"{plan.slots} worker{'s'[: plan.slots != 1]} of {threads} thread{'s'[: threads != 1]}"),
         ("take", ", ".join(take) or "unknown: the judge sets no time limit"),
+        *([("spend", _spending(plan.spend))] if plan.spend else []),
         ("write to", f"{plan.runs}/{plan.name}-*"),
     ):
         click.echo(f"  {what:<11} {text}")

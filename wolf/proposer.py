@@ -147,7 +147,8 @@ class Proposer:
 
     def owes(self, ordinal: int) -> bool:
         """Whether an ask has to wait for an answer."""
-        return any(not call.settled and call.about and self._due(call) <= ordinal for call in self._calls.calls)
+        due = (call for call in self._calls.calls if call.about and self._due(call) <= ordinal)
+        return self._setting.cohort and any(not call.settled for call in due)
 
     @property
     def waiting(self) -> bool:
@@ -237,10 +238,10 @@ class Proposer:
     def _note(self, ordinal: int) -> None:
         """Put summaries that are due where later prompts and the person read them; once, for a person may edit them."""
         for call in self._calls.calls:
-            if call.prompt.purpose == "llm:explain" and call.reply and self._due(call) <= ordinal:
-                if call.id not in self._written and call.id not in self._made:
-                    self._setting.notes(call.reply.text)
-                    self._made[call.id] = _Made(call)
+            new = call.id not in self._written and call.id not in self._made
+            if new and call.prompt.purpose == "llm:explain" and call.reply and self._due(call) <= ordinal:
+                self._setting.notes(call.reply.text)
+                self._made[call.id] = _Made(call)
 
     def _call(
         self, ordinal: int, operator: str, parent: str, mate: str | None, rng: random.Random, rationale: str = ""
@@ -303,8 +304,8 @@ class Proposer:
         return int(call.about["due"]) if call.about else 0
 
     def _dollars(self, counts: Callable[[Call], bool]) -> float:
-        """Dollars per evaluated idea, of the calls that count."""
-        spent = sum(call.cost for call in self._own() if counts(call))
+        """Dollars per evaluated idea, of the calls that count; what faults cost is not the ideas' fault."""
+        spent = sum(call.reply.cost for call in self._own() if call.reply and counts(call))
         return spent / max(1, sum(counts(self._calls.calls[id]) for id in self._maker.values() if id >= 0))
 
     def _unit(self, evaluation: Evaluation) -> float:

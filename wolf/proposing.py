@@ -1,0 +1,78 @@
+"""From the `llm:` section of a configuration to a proposer, or to none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from population.pool import Population
+from wolf.config import Config
+from wolf.hunt import BASELINE_READINGS
+from wolf.models import build
+from wolf.proposer import Proposer, Setting
+from wolf.target import Target
+
+NOTES = "notes.md"  # in the run's folder: what it has learnt so far; a person may edit it
+
+
+@contextmanager
+def proposing(
+    config: Config, run_dir: Path, population: Population, say: Callable[[str], None]
+) -> Iterator[Proposer | None]:
+    """Who has ideas for a run; None without an `llm:` section.
+
+    Raises:
+        SetupError: if a model needs a key and there is none.
+    """
+    if config.llm is None:
+        yield None
+        return
+    from wolf.calls import Calls
+    from wolf.prompting import Texts
+
+    models, prices = build(config.llm)
+    where = f" at {config.llm.base_url}" if config.llm.base_url else ""
+    say(f"proposals by {', '.join(models)}{where}, for at most ${config.budget.usd:g}")
+    calls = Calls(models, prices, config.budget.usd or 0.0, at_once=config.llm.at_once)
+    try:
+        yield Proposer(config.llm, calls, Texts(config.llm.prompts), population, _setting(config, run_dir))
+    finally:
+        calls.close()
+
+
+def _setting(config: Config, run_dir: Path) -> Setting:
+    target, search, path = Target.of(config.target), config.search, run_dir / NOTES
+    slots = config.workers.slots
+
+    def places() -> Mapping[str, str]:
+        return rules(config, target)
+
+    def notes(text: str | None) -> str:
+        if text is not None:
+            path.write_text(text.strip() + "\n", "utf-8")
+        return path.read_text("utf-8", errors="replace").strip() if path.is_file() else ""
+
+    return Setting(
+        seed=search.seed,
+        slots=slots,
+        cohort=search.mode == "cohort",
+        first=BASELINE_READINGS + max(0, search.survey - 2 * slots) if search.strategy == "wolf" else 1,
+        evaluations=config.budget.evaluations,
+        seconds=config.budget.hours and config.budget.hours * 3600,
+        usd=config.budget.usd or 0.0,
+        places=places,
+        notes=notes,
+    )
+
+
+def rules(config: Config, target: Target) -> Mapping[str, str]:
+    """What fills the places of `rules.md`."""
+    seconds = config.judge.seconds_expected or config.judge.seconds_each
+    return {
+        "metric": config.judge.name,
+        "direction": "lower" if config.judge.goal.value == "minimize" else "higher",
+        "evaluation": f"One evaluation takes about {seconds:.0f} s." if seconds else "",
+        "files": ", ".join(target.files),
+        "memo": target.memo(),
+    }
