@@ -75,6 +75,8 @@ class Search:
         self._early: dict[int, Evaluation] = {}  # finished before their turn
         self._running: dict[Future[Evaluation], int] = {}
         self._fresh: dict[str, list[float]] = {}
+        self._confirming: set[tuple[str, int]] = set()  # variant and seed of every confirmation asked for
+        self._seed_failure = ""
         self._asks = 0
         self._evaluations = 0
         self._active = 0.0  # seconds of earlier sessions
@@ -99,6 +101,8 @@ class Search:
         while True:
             if self.stop is Stop.NO:
                 self._ask(more())
+            elif self.stop is Stop.DRAIN:
+                self._running = {future: ordinal for future, ordinal in self._running.items() if not future.cancel()}
             if self.stop is Stop.NOW or not self._running:
                 return
             done, _ = wait(self._running, timeout=TICK, return_when=FIRST_COMPLETED)
@@ -109,7 +113,7 @@ class Search:
 
     def _search_asks(self) -> list[Ask]:
         """The next batch: as wide as the slots when all of the last one is told (cohort), or one per free slot."""
-        if self._cohort and self._open:
+        if self._confirming or (self._cohort and self._open):
             return []
         batch: list[Ask] = []
         while len(self._open) + len(batch) < self._slots and self._budget.allows(self._asks + len(batch), self._spent):
@@ -119,15 +123,14 @@ class Search:
         return batch
 
     def _confirmation_asks(self) -> list[Ask]:
-        """Champion and seed on the same fresh seeds, all at once; none if they were asked already."""
-        if self._fresh or self._open or not self._confirmations:
-            return []
+        """Champion and seed on the same fresh seeds, all at once, but for those asked for already."""
         champion = self._strategy.champion or self._seed_variant.id
         variants = [self._seed_variant]
         if champion != self._seed_variant.id:
             variants.append(self._strategy.population.variant(champion))
         seeds = [judge_seed(self._seed, i, "fresh") for i in range(self._confirmations)]
         pairs = [(variant, seed) for seed in seeds for variant in variants]
+        pairs = [(variant, seed) for variant, seed in pairs if (variant.id, seed) not in self._confirming]
         return [Ask(self._asks + i, variant, seed, Purpose.CONFIRM) for i, (variant, seed) in enumerate(pairs)]
 
     def _ask(self, batch: list[Ask]) -> None:
@@ -141,9 +144,14 @@ class Search:
             records.append(("asked", bodies.asked(ask, self._goal)))
         self._commit(records, [ask.variant for ask in batch])
         for ask in batch:
-            self._asks += 1
-            self._open[ask.ordinal] = ask
+            self._opened(ask)
             self._start(ask)
+
+    def _opened(self, ask: Ask) -> None:
+        self._asks += 1
+        self._open[ask.ordinal] = ask
+        if ask.purpose is Purpose.CONFIRM:
+            self._confirming.add((ask.variant.id, ask.seed))
 
     def _start(self, ask: Ask) -> None:
         self._running[self._submit(ask)] = ask.ordinal
@@ -163,11 +171,11 @@ class Search:
     def _tell(self, ordinal: int, evaluation: Evaluation) -> None:
         """The only place where an evaluation changes the state of a live run."""
         self._commit(self._fold(self._open.pop(ordinal), evaluation))
-        if self._evaluations == 1 and not evaluation.ok:
-            raise SetupError(
-                f"the seed variant fails ({evaluation.status.value}), so there is nothing to improve on: "
-                + (evaluation.feedback.strip().splitlines() or ["the judge says no more"])[-1]
-            )
+        self._check_seed()
+
+    def _check_seed(self) -> None:
+        if self._strategy.population.failed(self._seed_variant.id):
+            raise SetupError(f"the seed variant fails ({self._seed_failure}), so there is nothing to improve on")
 
     def _fold(self, ask: Ask, evaluation: Evaluation) -> list[Record]:
         """Take in an evaluation; returns what is to be written about it."""
@@ -184,6 +192,9 @@ class Search:
             return [("told", {**told, "admission": _admission("recorded", "on a fresh seed"), **self._standing(ask)})]
         outcome = self._strategy.told(ask, evaluation)
         self._evaluations += 1
+        if ask.variant.id == self._seed_variant.id and not evaluation.ok:
+            said = evaluation.feedback.strip().splitlines() or ["the judge says no more"]
+            self._seed_failure = f"{evaluation.status.value}: {said[-1]}"
         admission = _admission(outcome.admission.verdict.value, outcome.admission.reason, outcome.admission.evicted)
         records: list[Record] = [("told", {**told, "admission": admission, **self._standing(ask)})]
         if outcome.crowning:
@@ -216,6 +227,7 @@ class Search:
                 began = event.time
             last = event.time
             self._replay(event)
+        self._check_seed()
         if self._asks:
             self._active += (last or 0.0) - (began or 0.0)
             self._commit([("resumed", {"ordinal": self._asks})])
@@ -229,8 +241,7 @@ class Search:
         body: Mapping[str, Any] = event.body
         if event.kind == "asked":
             ask = bodies.to_ask(body, self._goal, self._ledger.variant)
-            self._asks += 1
-            self._open[ask.ordinal] = ask
+            self._opened(ask)
             if ask.purpose is not Purpose.CONFIRM:
                 self._strategy.asked(ask)
         elif event.kind in ("evaluated", "told"):
