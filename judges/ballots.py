@@ -105,9 +105,11 @@ class Paper:
         return Verdict(ballot, failed, spoken)
 
 
-def paper(brief: Brief, criteria: Sequence[Criterion], texts: Mapping[str, str], rng: random.Random) -> Paper:
-    """A ballot paper for `texts` (id -> text) in random order under random codes."""
-    ids = rng.sample([*texts], len(texts))
+def paper(
+    brief: Brief, criteria: Sequence[Criterion], texts: Mapping[str, str], rng: random.Random, shuffled: bool = True
+) -> Paper:
+    """A ballot paper for `texts` (id -> text) under random codes, in random order unless not `shuffled`."""
+    ids = rng.sample([*texts], len(texts)) if shuffled else [*texts]
     codes: dict[str, str] = {}
     while len(codes) < len(ids):
         codes.setdefault("".join(rng.choices(CONSONANTS, k=4)), ids[len(codes)])

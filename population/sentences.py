@@ -29,13 +29,14 @@ def swap(text: str, rng: random.Random) -> tuple[str, str] | None:
 
 
 def move(text: str, rng: random.Random) -> tuple[str, str] | None:
-    """Moves one behind another that is not its neighbour: list items to list items. Returns the new text and a note."""
+    """Moves one behind another of its section that is not its neighbour. Returns the new text and a note."""
     parts, gaps = split(text)
     pairs = [
         (i, j)
         for i, part in enumerate(parts)
         for j, other in enumerate(parts)
         if abs(i - j) > 1 and part != other and _loose(part, other) and _is_item(part) == _is_item(other)
+        if not any(between.startswith("#") for between in parts[min(i, j) : max(i, j)])
     ]
     if not pairs:
         return None

@@ -1,0 +1,79 @@
+"""`wolf calibrate`: a configuration's judges against what people chose."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wolf.errors import UsageError
+
+if TYPE_CHECKING:
+    from judges.llm import LLM, Prompt, Reply
+    from wolf.config import Config
+    from wolf.llm import Model
+
+
+@click.command()
+@click.argument("config")
+@click.option("--pairs", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="CSV: won,lost or a,b,impressions_a,clicks_a,impressions_b,clicks_b; optionally group.")  # fmt: skip
+@click.option("--most", type=click.IntRange(1), default=1000, show_default=True, help="Pairs to ask about.")
+@click.option("--judge", "only", multiple=True, help="Measure this judge only; may be repeated.")
+def command(config: str, pairs: Path, most: int, only: tuple[str, ...]) -> None:
+    """Measure the judges of CONFIG on pairs of texts of which people chose one.
+
+    Says how often each is right, how often the order of the texts decides, and how many independent votes the panel is
+    worth. Models are asked about 1.05 times per pair; readers cost nothing.
+    """
+    from judges.calibrate import judges_of, measure, report
+    from judges.pairs import read_pairs
+    from wolf.config import load
+
+    loaded = load(config)
+    found = read_pairs(pairs)
+    if len(found) > most:
+        click.echo(f"{most} of {len(found)} pairs, drawn at random")
+        found = random.Random(0).sample(found, most)
+    judges = judges_of(loaded.judge, _models(loaded))
+    if not judges:
+        raise UsageError(f"the judge of {config} does not compare texts; calibrate knows judge kinds reader and panel")
+    if unknown := set(only) - judges.keys():
+        raise UsageError(f"{config} has no judge {sorted(unknown)[0]!r}; its judges are {', '.join(judges)}")
+    chosen = {name: choose for name, choose in judges.items() if not only or name in only}
+    for line in report([measure(name, choose, found) for name, choose in chosen.items()]):
+        click.echo(line)
+
+
+class _Asked:
+    """A model as an `LLM`: one attempt per prompt, and what goes wrong is no answer."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def ask(self, prompt: Prompt) -> Future[Reply]:
+        """See `judges.llm.LLM`."""
+        from judges.llm import Unanswered
+        from wolf.llm import Fault, Kind
+
+        future: Future[Reply] = Future()
+        try:
+            future.set_result(self._model.send(prompt).result())
+        except Fault as fault:
+            if fault.kind is Kind.FATAL:
+                raise UsageError(f"the model cannot be asked: {fault}") from fault
+            future.set_exception(Unanswered(str(fault)))
+        return future
+
+
+def _models(config: Config) -> Mapping[str, LLM]:
+    """The models that the configuration's judges ask."""
+    if config.llm is None:
+        return {}
+    from wolf.models import build
+
+    return {name: _Asked(model) for name, model in build(config.llm)[0].items()}
