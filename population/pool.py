@@ -167,10 +167,15 @@ class Population:
     # The fold
 
     def expect(self, variant: Variant, genome: Genome | None = None) -> None:
-        """A variant is being judged. `genome` spares a parse where the caller has it."""
+        """A variant is being judged. `genome` spares a parse where the caller has it, and changes nothing else.
+
+        How a genome writes its knobs depends on the shape it has, so it is used only where reading the files would
+        find that shape too.
+        """
         if variant.id not in self._records:
             like = next((self._genomes[parent] for parent in variant.parents if parent in self._genomes), None)
-            genome = genome or Genome.of(variant.files, self.space, like)
+            if genome is None or like is None or genome.shape is not like.shape:
+                genome = Genome.of(variant.files, self.space, like)
             self._genomes[variant.id] = genome
             self._pending[variant.id] = self.features(genome)
 

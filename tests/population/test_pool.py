@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from statistics import stdev
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,3 +198,27 @@ def test_an_incumbent_by_many_readings_keeps_its_place_among_lucky_ones() -> Non
         evicted = tell(population, variant, 0.98 - n / 1000).evicted
         assert before - {*population.pool} <= {evicted} and len(population.pool) <= 6
         assert population.incumbent == SEED.id in population.pool
+
+
+def test_a_genome_that_comes_with_a_variant_changes_nothing() -> None:
+    """A resumed run has only the files, and must write the same children."""
+    seed = Variant({"t.py": "A = 8 * 16  # knob: 1 .. 999\nB = 1\n"})
+    space, children = Space.of(seed.files), []
+    for given in (True, False):
+        known = {seed.id: seed}
+        population = Population(space, Goal.MINIMIZE, known.__getitem__)
+
+        def add(variant: Variant, loss: float, population: Population = population, genome: Any = None) -> None:
+            known.setdefault(variant.id, variant)  # noqa: B023
+            population.expect(variant, genome)
+            population.tell(variant, Evaluation(variant.id, "j", Status.OK, loss))
+
+        add(seed, 9.0)
+        for n in range(8):
+            add(Variant({"t.py": f"A = {n + 2}  # knob: 1 .. 999\nB = 1\n"}), 1.0 + n)
+        assert seed.id not in population.pool
+        genome = population.genome(seed.id).replace({"A": 500})
+        child = Variant(genome.files(), (seed.id,))
+        add(child, 0.1, genome=genome if given else None)
+        children.append(population.genome(child.id).replace({"A": 128}).files())
+    assert children[0] == children[1]
