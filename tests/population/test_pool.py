@@ -204,7 +204,7 @@ def test_a_genome_that_comes_with_a_variant_changes_nothing() -> None:
     """A resumed run has only the files, and must write the same children."""
     seed = Variant({"t.py": "A = 8 * 16  # knob: 1 .. 999\nB = 1\n"})
     space, children = Space.of(seed.files), []
-    for given in (True, False):
+    for handed in (True, False):
         known = {seed.id: seed}
         population = Population(space, Goal.MINIMIZE, known.__getitem__)
 
@@ -219,6 +219,6 @@ def test_a_genome_that_comes_with_a_variant_changes_nothing() -> None:
         assert seed.id not in population.pool
         genome = population.genome(seed.id).replace({"A": 500})
         child = Variant(genome.files(), (seed.id,))
-        add(child, 0.1, genome=genome if given else None)
+        add(child, 0.1, genome=genome if handed else None)
         children.append(population.genome(child.id).replace({"A": 128}).files())
     assert children[0] == children[1]
