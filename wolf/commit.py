@@ -28,7 +28,8 @@ def read(root: Path, commit: str, file: str) -> bytes:
         raise CommitError("git is not installed; install it, or check the commit out and drop `commit`") from error
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines() or [""]
-        raise CommitError(f"there is no {file} at commit {name} in {root}: {said[-1].removeprefix('fatal: ')}") from error
+        why = said[-1].removeprefix("fatal: ")
+        raise CommitError(f"there is no {file} at commit {name} in {root}: {why}") from error
 
 
 def best(log: Path) -> str:

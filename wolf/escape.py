@@ -57,6 +57,7 @@ class Escape:
         """`enabled=False` is the ablation: heat is measured and nothing is done about it."""
         self._enabled = enabled
         self._bandit = Bandit(LADDER)
+        self.patience = PATIENCE
         self._since = 0
         self._droughts: list[int] = []
         self._told = 0
@@ -76,10 +77,10 @@ class Escape:
     def heat(self) -> float:
         """0 just after a significant gain; 1 when as many fruitless evaluations have passed as patience allows.
 
-        Patience is PATIENCE, or half again what a gain has typically taken in this run, whichever is more.
+        That is `patience`, or half again what a gain has typically taken in this run, whichever is more.
         """
-        patience = max(PATIENCE, 1.5 * median(self._droughts)) if self._droughts else PATIENCE
-        return min(1.0, self._since / patience)
+        typical = 1.5 * median(self._droughts) if self._droughts else 0.0
+        return min(1.0, self._since / max(self.patience, typical))
 
     @property
     def due(self) -> bool:

@@ -15,7 +15,7 @@ from population.selection import tournament
 from population.variant import Variant
 from wolf.asks import Ask, Outcome, Purpose
 from wolf.bandit import Bandit
-from wolf.escape import Escape
+from wolf.escape import PATIENCE, Escape
 from wolf.gate import READINGS, NoiseGate
 from wolf.operators import OPERATORS, Draft, Scene, mutate
 from wolf.screen import Screen
@@ -26,8 +26,6 @@ MATES = 8
 TRIES = 50
 ENDGAME = 0.08  # the last share of the budget re-reads the front-runners, so that the hand-over is no lucky reading
 NOVELTY_WEIGHT = (0.15, 1.0)  # of novelty in tournaments, when cold and when hot
-INCUMBENT_SHARE = 0.8  # of centres; the others win a tournament
-UNMODELLED = 0.4  # without a model to learn from them, so much of the departures is left
 PRIOR_PAY = {
     "perturb:nudge": 0.30,
     "perturb:kick": 0.15,
@@ -57,6 +55,27 @@ class Options:
     novelty: bool = True
     noise_gate: bool = True
     escape: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Temper:
+    """How restless the search is.
+
+    Attributes:
+        loyalty: share of drafts that start from the incumbent; the others start from winners of tournaments.
+        departures: factor on the share of random departures.
+        patience: fruitless evaluations before the first expedition.
+    """
+
+    loyalty: float
+    departures: float
+    patience: int
+
+
+# A model learns from departures and makes up for them. Without one each costs a step of the climb, and evaluations that
+# are too cheap for a model are many.
+MODELLED = Temper(loyalty=0.8, departures=1.0, patience=PATIENCE)
+UNMODELLED = Temper(loyalty=0.9, departures=0.2, patience=40)
 
 
 class Wolf:
@@ -118,11 +137,16 @@ class Wolf:
         if ask.purpose is Purpose.REPLICATE:
             self._waiting.remove(ask.variant.id)
         self._screen.told(evaluation.seconds)
+        self.escape.patience = self._temper.patience
         crowning = self._gate.told(self.population, ask.variant.id)
         if ask.purpose in (Purpose.HUNT, Purpose.DEPARTURE, Purpose.EXPEDITION):
             self._bandit.told(ask.variant.origin, self._pay(ask.variant.id, before, crowning is not None))
         trip = self.escape.told(self.population, ask.variant.id, ask.expedition, crowning is not None)
         return Outcome(admission, crowning, trip)
+
+    @property
+    def _temper(self) -> Temper:
+        return MODELLED if self._screen.on else UNMODELLED
 
     # The phases
 
@@ -155,7 +179,7 @@ class Wolf:
     def _departure(self, ordinal: int) -> Ask | None:
         """A random departure of several knobs at once, from the incumbent or from a novel elite, unscreened."""
         rng = stream(self._seed, ordinal, "departure")
-        if rng.random() >= self._options.departures * (1.0 if self._screen.on else UNMODELLED):
+        if rng.random() >= self._options.departures * self._temper.departures:
             return None
         centre = self.population.incumbent if rng.random() < 0.5 else self._parents(1, rng, self._novelty(1.0))[0]
         return self._free(
@@ -244,7 +268,7 @@ class Wolf:
                 yield draft
 
     def _centre(self, rng: random.Random, novelty: float) -> str:
-        if rng.random() < INCUMBENT_SHARE and self.population.incumbent:
+        if rng.random() < self._temper.loyalty and self.population.incumbent:
             return self.population.incumbent
         return self._parents(1, rng, novelty)[0]
 
