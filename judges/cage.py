@@ -17,6 +17,7 @@ from pathlib import Path
 
 from judges.seccomp import filter_bytes
 
+HOUSE = Path(__file__).resolve().parent.parent
 MEGABYTE = 1_000_000
 TMP_BYTES, SHM_BYTES, DISK_BYTES = 256 * MEGABYTE, 1024 * MEGABYTE, 20_000 * MEGABYTE
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/nix/store", "/sys/devices/system/cpu")
@@ -87,8 +88,7 @@ def lock(level: Level, need: Need) -> Cage:
 
 def interpreter() -> list[str]:
     """Where the Python that runs us, and what it needs of us, lies."""
-    house = Path(__file__).resolve().parent.parent
-    ours = (house / "judges", house / "train_target")
+    ours = (HOUSE / "judges", HOUSE / "train_target")
     return [*dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix, *map(str, ours)))]
 
 
@@ -138,6 +138,7 @@ def _landlock(need: Need) -> dict[str, object]:
     signals = confine.landlock_abi() >= confine.SCOPES_SINCE
     return {
         "landlock": True,
+        "listable": [str(HOUSE)],
         "readable": readable + [str(path) for path in need.readable],
         "writable": [str(need.folder), *map(str, need.writable)],
         "devices": usable,

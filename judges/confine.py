@@ -5,6 +5,7 @@ come from `judges/sandbox.py` as a marshalled dict:
 
     filter      bytes of the seccomp program
     landlock    False: the filter goes to file descriptor 9, where bubblewrap reads it, and bubblewrap does the rest
+    listable    folders whose names may be read, with those of all folders below them: Python looks for modules there
     readable    paths that may be read and executed, with all below them
     writable    paths that may be changed
     devices     device files that may be used
@@ -62,6 +63,7 @@ def restrict(rules: dict[str, Any]) -> None:
     attributes = struct.pack("QQQ", known, 0, scoped)[: 24 if scoped else 8]
     ruleset = check(libc.syscall(CREATE_RULESET, attributes, len(attributes), 0))
     for paths, rights in (
+        (rules["listable"], READ_DIR),
         (rules["readable"], EXECUTE | READ_FILE | READ_DIR),
         (rules["writable"], known & ~IOCTL_DEV),
         (rules["devices"], READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV),

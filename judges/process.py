@@ -102,6 +102,7 @@ class Running:
         self._switch = KillSwitch.here() or KillSwitch()
         self._switch.check()
         self._limits = limits
+        self._wrapped = bool(cage.prefix)
         self._finished: Finished | None = None
         self._process, self._control, self._status = _supervise(command, cwd, env, limits, cage)
         self._give_up = time.monotonic() + limits.seconds + GRACE_SECONDS
@@ -145,9 +146,8 @@ class Running:
         self.stop()
         self._process.wait()
         self._status.close()
-        return _finished(
-            report, self._limits, stdout=self._stdout.text() if self._stdout else "", stderr=self._stderr.text()
-        )
+        stdout = self._stdout.text() if self._stdout else ""
+        return _finished(report, self._limits, stdout, self._stderr.text(), self._wrapped)
 
     def _report(self) -> str:
         """The supervisor's one line; empty if it was killed or does not answer."""
@@ -192,7 +192,7 @@ def _supervise(
     return process, os.fdopen(control, "wb", 0), os.fdopen(status, "rb", 0)
 
 
-def _finished(report: str, limits: Limits, stdout: str, stderr: str) -> Finished:
+def _finished(report: str, limits: Limits, stdout: str, stderr: str, wrapped: bool) -> Finished:
     reasons = {
         "deadline": f"killed after {limits.seconds:g} s",
         "cpu": f"killed after {limits.cpu_seconds or 0:g} s of CPU time",
@@ -205,6 +205,8 @@ def _finished(report: str, limits: Limits, stdout: str, stderr: str) -> Finished
         return Finished(-signal.SIGKILL, stdout, stderr, 0.0, 0.0, False, "killed together with its supervisor")
     why, code, seconds, cpu_seconds = report.split()
     returncode = int(code)
+    if wrapped and returncode > 128:  # what bubblewrap makes of a signal, as a shell does
+        returncode = 128 - returncode
     if why == "ended" and returncode < 0:
         reason = f"killed by signal {-returncode} ({signal.strsignal(-returncode)})"
     elif why == "ended":

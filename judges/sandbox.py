@@ -47,9 +47,9 @@ class Access(BaseModel):
         if self.gpu and not cage.devices():
             raise JudgeError("judge.sandbox.gpu is on, but there is no /dev/nvidia* here: load the driver")
 
-    def lock(self, level: Level, folder: Path, *readable: Path) -> Cage:
-        """The cage of a candidate that may write in `folder` and also read `readable`."""
-        need = Need(folder, (*readable, *self.readable), self.writable, self.network, self.gpu)
+    def lock(self, level: Level, folder: Path, *readable: Path, disk_bytes: int = cage.DISK_BYTES) -> Cage:
+        """The cage of a candidate that may write in `folder`, up to `disk_bytes`, and also read `readable`."""
+        need = Need(folder, (*readable, *self.readable), self.writable, self.network, self.gpu, disk_bytes)
         return cage.lock(level, need)
 
 

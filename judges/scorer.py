@@ -7,12 +7,13 @@ per token, log-softmax and arithmetic are ours, so every answer is a proper dist
 do not overlap and the last token of each is never sent. An answer that is not exactly rows * length * vocab finite
 float32 numbers, or comes before it was asked for, or is followed by anything, makes the whole reading invalid.
 
-JOB (JSON): `command` (the predictor's; see train_target/harness_predict.py for the frames), `cwd`, `env`, `seconds`
-(the predictor's limit), `corpus` and `tokens` (paths), `context`, `count` (tokens to score). The answer on stdout is
-one JSON object: a `Reading`.
+JOB (JSON): `replicas` (one or two predictors, each `command`, `cwd`, `env` and `cage`; see
+train_target/harness_predict.py for the frames), `seconds` (a predictor's limit), `corpus` and `tokens` (paths),
+`context`, `count` (tokens to score), `audit` (rows to audit), `seed` (of the audit). The answer on stdout is one JSON
+object: a `Reading`.
 
-What is not covered yet: whether the logits at one place depend on tokens after it. `score` returns bits per token in
-the order of `windows`, which is what such an audit has to compare.
+The first replica is scored. The second is started when the first is gone, and audits it (judges/audit.py); what the
+answers leak is added to the score.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from judges import process
+from judges import audit, process
+from judges.cage import Cage
 from judges.process import Limits, Running
 
 FRAME_BYTES = 32 << 20  # of one answer, unless a single row is larger
@@ -43,17 +45,27 @@ class Reading:
 
     Attributes:
         status: `ok`, `invalid` (the answers break the contract), `crashed` or `timeout` (the predictor did).
-        bpb: bits per byte; None unless ok.
+        bpb: bits per byte, `charge` included; None unless ok.
         tokens: tokens scored.
-        seconds: wall-clock seconds, loading the artefact included.
+        seconds: wall-clock seconds, loading the artefact and the audit included.
         why: what was wrong; empty if ok.
+        charge: bits per byte that were added for what the model may know of the next token: an upper bound.
+        audited: rows that the second replica was asked.
+        audit_seconds: how much of `seconds` the audit took.
     """
 
     status: str
     bpb: float | None
     tokens: int
     seconds: float
-    why: str
+    why: str = ""
+    charge: float = 0.0
+    audited: int = 0
+    audit_seconds: float = 0.0
+
+
+class NoReadingError(Exception):
+    """A replica gave no usable answers: the status of the reading, and why."""
 
 
 class InvalidError(Exception):
@@ -107,48 +119,77 @@ def ask(predictor: Running, rows: NDArray[np.int32], vocab: int) -> NDArray[np.f
     return answer
 
 
-def score(predictor: Running, rows: NDArray[np.int32], vocab: int) -> NDArray[np.float64]:
-    """Bits for every token of `rows` but the first of each row.
+def score(predictor: Running, inputs: NDArray[np.int32], targets: NDArray[np.int32], vocab: int) -> NDArray[np.float64]:
+    """Bits for every target, given the inputs up to its place.
 
     Raises:
         InvalidError: if an answer breaks the contract.
         OSError: if the predictor has ended.
     """
-    batch = max(1, FRAME_BYTES // (4 * (rows.shape[1] - 1) * vocab))
-    result = np.empty((len(rows), rows.shape[1] - 1))
-    for i in range(0, len(rows), batch):
-        part = rows[i : i + batch]
-        result[i : i + batch] = bits(ask(predictor, part[:, :-1], vocab), part[:, 1:])
+    batch = max(1, FRAME_BYTES // (4 * inputs.shape[1] * vocab))
+    result = np.empty(inputs.shape)
+    for i in range(0, len(inputs), batch):
+        result[i : i + batch] = bits(ask(predictor, inputs[i : i + batch], vocab), targets[i : i + batch])
     predictor.stdin.close()
     if os.read(predictor.stdout.fileno(), 1):
         raise InvalidError("it went on after the last answer")
     return result
 
 
-def read(job: dict[str, Any]) -> Reading:
-    """Start the predictor, ask it everything, and say what came of it."""
-    started = time.monotonic()
-    meta = json.loads(Path(job["corpus"]).read_text())
-    sizes = np.array(meta["token_bytes"])
-    rows = windows(np.fromfile(job["tokens"], dtype=np.uint16), job["context"], job["count"])
-    why, bpb, lengths = "", None, sizes[rows[:, 1:]]
+def replica(
+    how: dict[str, Any], seconds: float, inputs: NDArray[np.int32], targets: NDArray[np.int32], vocab: int
+) -> NDArray[np.float64]:
+    """Start a predictor, ask it everything, end it: bits for every target.
+
+    Raises:
+        NoReadingError: if its answers are of no use.
+    """
+    why, paid = "", np.empty(0)
+    cage = Cage(tuple(how["cage"]["prefix"]), how["cage"]["rules"])
     with process.start(
-        job["command"], cwd=Path(job["cwd"]), env=job["env"], limits=Limits(job["seconds"])
+        how["command"], cwd=Path(how["cwd"]), env=how["env"], limits=Limits(seconds), cage=cage
     ) as predictor:
         try:
-            bpb = float((score(predictor, rows, meta["vocab"]) * (lengths > 0)).sum() / lengths.sum())
+            paid = score(predictor, inputs, targets, vocab)
         except InvalidError as error:
             why = str(error)
         except OSError:
             why = "it ended before the last answer"
         finished = predictor.finished()
     if finished.timed_out:
-        status, why = "timeout", finished.reason
-    elif why and not finished.ok:
-        status, why = "crashed", finished.reason  # not what it printed: that could be our tokens
-    else:
-        status = "invalid" if why else "ok"
-    return Reading(status, None if why else bpb, lengths.size, time.monotonic() - started, why)
+        raise NoReadingError("timeout", finished.reason)
+    if why and not finished.ok:
+        raise NoReadingError("crashed", finished.reason)  # not what it printed: that could be our tokens
+    if why:
+        raise NoReadingError("invalid", why)
+    return paid
+
+
+def read(job: dict[str, Any]) -> Reading:
+    """Score the first replica, audit it with the second, and say what came of it."""
+    started = time.monotonic()
+    meta = json.loads(Path(job["corpus"]).read_text())
+    vocab, sizes = meta["vocab"], np.array(meta["token_bytes"])
+    rows = windows(np.fromfile(job["tokens"], dtype=np.uint16), job["context"], job["count"])
+    inputs, targets = rows[:, :-1], rows[:, 1:]
+    lengths = sizes[targets]
+    outcome, audited = audit.Outcome(), 0
+    try:
+        paid = replica(job["replicas"][0], job["seconds"], inputs, targets, vocab)
+        scored = time.monotonic()
+        if job["audit"]:
+            plan = audit.plan(rows, paid, job["audit"], job["seed"])
+            audited = len(plan.source)
+            again = replica(job["replicas"][1], job["seconds"], plan.inputs, targets[plan.source], vocab)
+            outcome = audit.compare(plan, paid, again)
+    except NoReadingError as error:
+        return Reading(error.args[0], None, lengths.size, time.monotonic() - started, error.args[1])
+    now = time.monotonic()
+    charge = outcome.charge * lengths.size / float(lengths.sum())
+    bpb = float((paid * (lengths > 0)).sum() / lengths.sum()) + charge
+    status = "invalid" if outcome.why else "ok"
+    facts = (lengths.size, now - started, outcome.why, charge, audited, now - scored)
+    return Reading(status, None if outcome.why else bpb, *facts)
 
 
 if __name__ == "__main__":

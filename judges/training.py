@@ -2,7 +2,7 @@
 
 The candidate's `train.py` (see train_target/README.md) is run twice: once to train, with the training text and without
 the rest, and once in a fresh process to predict. The harness owns the clock, the seed, the data and the arithmetic
-(see judges/scorer.py); of what the candidate says, it believes only logits.
+(see judges/scorer.py); of what the candidate says, it believes only logits, and audits those in a second process.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import json
 import math
 import os
 import signal
-import stat
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -26,7 +25,9 @@ from judges import process
 from judges.base import Context, JudgeConfig, JudgeError, LocalPath
 from judges.corpus import HOUSE, PATH, Corpus, Section, Stdlib, made, program
 from judges.process import Finished, Limits, environment
+from judges.sandbox import Access
 from judges.scorer import Reading
+from judges.seal import MOST_BYTES, SealError, digest, seal
 from judges.workspace import lay_out
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
@@ -38,7 +39,7 @@ KEEP_MEMORY = {  # glibc: reuse freed memory; page faults were a fifth of the ti
     "MALLOC_TOP_PAD_": "67108864",
 }
 MOST_CLAIMS = 20  # numbers of the candidate's own that are shown
-MOST_BYTES = 4_000_000_000  # that training may leave behind
+EVERY_ROW = 1 << 30
 
 
 class Budget(Section):
@@ -86,6 +87,8 @@ class TrainingJudge(JudgeConfig):
         device: `cpu` hides GPUs; `cuda` gives each worker slot one.
         context: tokens that the model sees at once when it is scored; it is told so.
         tokens: tokens to score on.
+        audit: rows of `context` tokens whose answers are audited, and again in full on the holdout; 0 believes that
+            answers depend on the past alone.
         patience: wall-clock seconds, beyond the budget, that training may take before it is killed (for start-up and
             a busy machine), and that predicting may take.
         cache: where prepared corpora are kept; None: `$XDG_CACHE_HOME/auto-wolf` or `~/.cache/auto-wolf`.
@@ -97,6 +100,7 @@ class TrainingJudge(JudgeConfig):
     device: Literal["cpu", "cuda"] = "cpu"
     context: int = Field(default=256, ge=8, le=65536)
     tokens: int = Field(default=40_000, ge=1)
+    audit: int = Field(default=512, ge=0)
     patience: float = Field(default=60.0, gt=0)
     cache: LocalPath | None = None
     _ready: Path | None = PrivateAttr(default=None)
@@ -113,18 +117,18 @@ class TrainingJudge(JudgeConfig):
 
     @property
     def trust_level(self) -> str:
-        """Nothing of the candidate's is believed but logits, and those are audited."""
-        return "full"
+        """Nothing of the candidate's is believed but logits; without an audit, they may depend on what comes later."""
+        return "full" if self.audit else "declared"
 
     @property
     def seconds_each(self) -> float | None:
         """What one evaluation takes at most."""
-        return self.budget.clock + 2 * self.patience
+        return self.budget.clock + 3 * self.patience
 
     @property
     def seconds_expected(self) -> float | None:
-        """The budget, and about four seconds to import torch twice and to score; unknown for a budget of tokens."""
-        return self.budget.clock + 4 if self.budget.clock else None
+        """The budget, and about six seconds to import torch and to score twice; unknown for a budget of tokens."""
+        return self.budget.clock + 6 if self.budget.clock else None
 
     def check(self, root: Path) -> None:
         """See whether torch and the target's `train.py` are there.
@@ -132,6 +136,7 @@ class TrainingJudge(JudgeConfig):
         Raises:
             JudgeError: if one is not.
         """
+        Access(gpu=self.device == "cuda").check()
         if not (root / "train.py").is_file():
             raise JudgeError(f"the target {root} has no train.py; see train_target/README.md for what it must define")
         needed = {"torch": "pip install torch"}
@@ -168,25 +173,30 @@ class TrainingJudge(JudgeConfig):
         return int(json.loads((self._corpus / "train" / "corpus.json").read_text())["vocab"])
 
     def _evaluate(self, answer: Callable[..., Evaluation], variant: Variant, context: Context) -> Evaluation:
-        out = context.scratch / "out"
-        out.mkdir()
+        out, sealed = context.scratch / "train" / "out", context.scratch / "sealed"
         finished, metrics, wrong = self._train(variant, context, out)
         if wrong is not None:
             how = f"training used more than {self.budget}" if wrong is Status.TIMEOUT else f"training {finished.reason}"
             said = f"{how}\n{_tail(finished.stdout.partition(chr(10))[2])}\n{_tail(finished.stderr)}"
             return answer(wrong, metrics=metrics, feedback=said.strip())
-        if flaw := unfit(out):
-            return answer(Status.INVALID, metrics=metrics, feedback=flaw)
-        reading = self._score(variant, context, out)
+        try:
+            seal_number = seal(out, sealed)
+        except SealError as error:
+            return answer(Status.INVALID, metrics=metrics, feedback=str(error))
+        reading = self._score(variant, context, sealed)
+        if digest(sealed) != seal_number:
+            return answer(Status.INVALID, metrics=metrics, feedback="what training left changed while it was scored")
         metrics |= {"eval_seconds": reading.seconds, "eval_tokens": float(reading.tokens)}
+        metrics |= {"audit_seconds": reading.audit_seconds, "audited": float(reading.audited), "leak": reading.charge}
         if reading.bpb is None:
             return answer(Status(reading.status), metrics=metrics, feedback=f"load or predict: {reading.why}")
         return answer(Status.OK, reading.bpb, metrics, _tail(finished.stdout.partition("\n")[2]))
 
     def _train(self, variant: Variant, context: Context, out: Path) -> tuple[Finished, dict[str, float], Status | None]:
         """How training ended, its numbers, and the evaluation's status if that was not well."""
-        report = context.scratch / "report.json"
-        folder, env = self._place(variant, context, "train")
+        report = context.scratch / "train" / "report.json"
+        folder, env, access = self._place(variant, context, "train")
+        out.mkdir()
         job = {
             "code": str(folder),
             "data": str(self._corpus / "train"),
@@ -201,7 +211,8 @@ class TrainingJudge(JudgeConfig):
         }
         command = program("train_target.harness_train", json.dumps(job))
         limits = Limits(self.budget.clock + self.budget.grace + self.patience)
-        finished = process.run(command, cwd=folder, env=env, limits=limits)
+        cage = access.lock(context.level, folder.parent, self._corpus / "train", disk_bytes=2 * MOST_BYTES)
+        finished = process.run(command, cwd=folder, env=env, limits=limits, cage=cage)
         ready = finished.stdout.partition("\n")[0].split()  # printed before any code of the candidate ran
         if len(ready) != 3 or ready[0] != "ready":
             raise JudgeError(f"a training run could not start ({finished.reason}): {_tail(finished.stderr)}")
@@ -213,14 +224,20 @@ class TrainingJudge(JudgeConfig):
             return finished, metrics, Status.TIMEOUT
         return finished, metrics, None if finished.ok else Status.CRASHED
 
-    def _score(self, variant: Variant, context: Context, out: Path) -> Reading:
-        """What the scorer says about `out`. The predictor gets a fresh copy of the code and a fresh home."""
-        folder, env = self._place(variant, context, "predict")
-        job = {"code": str(folder), "out": str(out), "vocab": self._vocab, "threads": context.threads}
+    def _replica(self, variant: Variant, context: Context, sealed: Path, phase: str) -> dict[str, object]:
+        """How the scorer starts a predictor: on a fresh copy of the code, with a fresh home, and what was sealed."""
+        folder, env, access = self._place(variant, context, phase)
+        job = {"code": str(folder), "out": str(sealed), "vocab": self._vocab, "threads": context.threads}
+        cage = access.lock(context.level, folder.parent, sealed, disk_bytes=MOST_BYTES)
+        command = program("train_target.harness_predict", json.dumps(job))
+        return {"command": command, "cwd": str(folder), "env": env, "cage": asdict(cage)}
+
+    def _score(self, variant: Variant, context: Context, sealed: Path) -> Reading:
+        """What the scorer says about what training left."""
         request = {
-            "command": program("train_target.harness_predict", json.dumps(job)),
-            "cwd": str(folder),
-            "env": env,
+            "replicas": [self._replica(variant, context, sealed, phase) for phase in ("predict", "audit")],
+            "audit": EVERY_ROW if context.holdout and self.audit else self.audit,
+            "seed": context.seed,
             "seconds": self.patience,
             "corpus": str(self._corpus / "corpus.json"),
             "tokens": str(self._corpus / ("holdout.bin" if context.holdout else "val.bin")),
@@ -228,19 +245,20 @@ class TrainingJudge(JudgeConfig):
             "count": self.tokens,
         }
         ours = environment(context.scratch / "scorer", context.threads, PATH)
-        limits, asked = Limits(2 * self.patience), json.dumps(request).encode()
+        limits, asked = Limits(3 * self.patience), json.dumps(request).encode()
         finished = process.run(program("judges.scorer"), cwd=HOUSE, env=ours, limits=limits, stdin=asked)
         if not finished.ok:
             raise JudgeError(f"the scorer {finished.reason}: {_tail(finished.stderr)}")
         return Reading(**json.loads(finished.stdout))
 
-    def _place(self, variant: Variant, context: Context, phase: str) -> tuple[Path, dict[str, str]]:
-        """A fresh copy of the target with the variant in it, and the environment to run it in."""
+    def _place(self, variant: Variant, context: Context, phase: str) -> tuple[Path, dict[str, str], Access]:
+        """A fresh copy of the target with the variant in it, and the environment and the access to run it with."""
         folder, home = context.scratch / phase / "code", context.scratch / phase / "home"
-        lay_out(variant.files, context.root, folder)
+        linked = lay_out(variant.files, context.root, folder)
         home.mkdir()
         gpu = {"CUDA_VISIBLE_DEVICES": self._gpu(context.slot)}
-        return folder, environment(home, context.threads, PATH | KEEP_MEMORY | gpu)
+        access = Access(gpu=self.device == "cuda", readable=linked)
+        return folder, environment(home, context.threads, PATH | KEEP_MEMORY | gpu), access
 
     def _gpu(self, slot: int) -> str:
         """The GPU of a worker slot, as CUDA_VISIBLE_DEVICES names it; none on a CPU."""
@@ -249,21 +267,10 @@ class TrainingJudge(JudgeConfig):
         return gpus[slot % len(gpus)] if self.device == "cuda" else ""
 
 
-def unfit(out: Path) -> str:
-    """Why what training left must not be read, as a sentence; empty if it is fit to read."""
-    total = 0
-    for path in out.rglob("*"):
-        kind = path.lstat().st_mode
-        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-            return f"training left {path.name}, which is neither a file nor a folder"
-        total += path.lstat().st_size
-    return f"training left {total / 1e9:.1f} GB, more than {MOST_BYTES / 1e9:.0f}" if total > MOST_BYTES else ""
-
-
 def _claims(report: Path) -> dict[str, float]:
     """The candidate's own numbers: shown, not believed."""
     try:
-        with report.open("rb") as file:
+        with open(os.open(report, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             claims = json.loads(file.read(65536))
         items = [(str(name)[:40], float(value)) for name, value in list(claims.items())[:MOST_CLAIMS]]
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from judges import scorer
+from judges.cage import OPEN
 from judges.process import environment
 from judges.scorer import Reading
 
@@ -57,7 +59,8 @@ def job(tmp_path: Path) -> dict[str, Any]:
 
 
 def read(job: dict[str, Any], predictor: str) -> Reading:
-    return scorer.read({**job, "command": [sys.executable, "-c", PREDICTOR + predictor]})
+    how = {"command": [sys.executable, "-c", PREDICTOR + predictor], "cage": asdict(OPEN)}
+    return scorer.read({**job, "replicas": [{**how, "cwd": job["cwd"], "env": job["env"]}], "audit": 0, "seed": 0})
 
 
 def test_bits_per_byte_counts_bytes_of_text_and_nothing_for_tokens_without(job: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from judges.base import Context, JudgeError
 from judges.corpus import Files
-from judges.training import Budget, TrainingJudge, unfit
+from judges.training import Budget, TrainingJudge
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 
@@ -69,6 +69,7 @@ def test_an_honest_model_is_scored_and_its_numbers_are_shown(judge: TrainingJudg
     assert evaluation.judge == judge.name == "val_bpb" and judge.goal is Goal.MINIMIZE
     assert evaluation.feedback == "trained on 4096"
     wanted = {"pairs", "tokens", "memory_mb", "train_seconds", "train_cpu_seconds", "eval_seconds", "eval_tokens"}
+    wanted |= {"audit_seconds", "audited", "leak"}
     assert set(evaluation.metrics) == wanted
     assert evaluation.metrics["tokens"] == 4096
     assert all(map(math.isfinite, evaluation.metrics.values()))
@@ -77,9 +78,9 @@ def test_an_honest_model_is_scored_and_its_numbers_are_shown(judge: TrainingJudg
 
 def test_tokens_and_one_thread_give_the_same_score_twice(judge: TrainingJudge, tmp_path: Path) -> None:
     code = (SHIPPED / "train.py").read_text()
-    for line in ("DEPTH = 4", "ASPECT = 24", "BATCH_TOKENS = 2**12"):
+    for line in ("DEPTH = 4", "BATCH_TOKENS = 2**11"):
         assert line in code
-    code = code.replace("DEPTH = 4", "DEPTH = 1").replace("2**12", "2**9", 1)
+    code = code.replace("DEPTH = 4", "DEPTH = 1").replace("2**11", "2**9", 1)
     scores = []
     for run, seed in enumerate((7, 7, 8)):
         (tmp_path / str(run)).mkdir()
@@ -160,10 +161,7 @@ def test_training_sees_no_other_text_and_predicting_starts_from_fresh_code(
 def test_what_training_leaves_must_be_plain_files(judge: TrainingJudge, context: Context, tmp_path: Path) -> None:
     evaluation = evaluate(judge, context, BIGRAM.replace("    print(", "    (out / 'x').symlink_to('/')\n    print("))
     assert (evaluation.status, evaluation.score) == (Status.INVALID, None)
-    assert "neither a file nor a folder" in evaluation.feedback
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "file").touch()
-    assert unfit(tmp_path / "out") == ""
+    assert "neither a plain file nor a folder" in evaluation.feedback
 
 
 @pytest.mark.parametrize(
