@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from population.evaluation import Evaluation
 from population.genome import Genome
@@ -13,6 +13,9 @@ from population.pool import Admission, Population
 from population.variant import Variant
 from wolf.escape import Escape, Expedition
 from wolf.gate import Crowning
+
+if TYPE_CHECKING:
+    from wolf.ideas import Ideas
 
 
 class Purpose(StrEnum):
@@ -71,6 +74,7 @@ class Strategy(Protocol):
 
     population: Population
     escape: Escape
+    ideas: Ideas | None
 
     @property
     def champion(self) -> str | None:

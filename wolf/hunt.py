@@ -17,6 +17,7 @@ from wolf.asks import Ask, Outcome, Purpose
 from wolf.bandit import Bandit
 from wolf.escape import PATIENCE, Escape
 from wolf.gate import READINGS, NoiseGate
+from wolf.ideas import Ideas
 from wolf.operators import OPERATORS, Draft, Scene, mutate
 from wolf.screen import Screen
 from wolf.streams import judge_seed, stream
@@ -101,6 +102,7 @@ class Wolf:
         self._evaluations = evaluations
         self._options = options
         self._screen = screen
+        self.ideas: Ideas | None = None
         self._bandit = Bandit({name: PRIOR_PAY[name] for name in names})
         self._asked = dict.fromkeys(Purpose, 0)
         self._waiting: list[str] = []  # variants with a replicate under way
@@ -117,7 +119,16 @@ class Wolf:
 
     def ask(self, ordinal: int) -> Ask:
         """The first phase that has something to ask."""
-        phases = (self._baseline, self._endgame, self._repeat, self._survey, self._escape, self._departure, self._hunt)
+        phases = (
+            self._baseline,
+            self._endgame,
+            self._repeat,
+            self._survey,
+            self._escape,
+            self._departure,
+            self._idea,
+            self._hunt,
+        )
         return next(ask for phase in phases if (ask := phase(ordinal)))
 
     def asked(self, ask: Ask) -> None:
@@ -129,6 +140,8 @@ class Wolf:
             self._waiting.append(ask.variant.id)
         if ask.launch:
             self.escape.start(*ask.launch)
+        if self.ideas:
+            self.ideas.asked(ask)
 
     def told(self, ask: Ask, evaluation: Evaluation) -> Outcome:
         """The population, the gate, the bandit and the escape harness learn of it, in this order."""
@@ -139,8 +152,11 @@ class Wolf:
         self._screen.told(evaluation.seconds)
         self.escape.patience = self._temper.patience
         crowning = self._gate.told(self.population, ask.variant.id)
+        pay = self._pay(ask.variant.id, before, crowning is not None)
         if ask.purpose in (Purpose.HUNT, Purpose.DEPARTURE, Purpose.EXPEDITION):
-            self._bandit.told(ask.variant.origin, self._pay(ask.variant.id, before, crowning is not None))
+            self._bandit.told(ask.variant.origin, pay)
+        if self.ideas:
+            self.ideas.told(ask, evaluation, pay)
         trip = self.escape.told(self.population, ask.variant.id, ask.expedition, crowning is not None)
         return Outcome(admission, crowning, trip)
 
@@ -195,6 +211,21 @@ class Wolf:
             return None
         best = trip.best
         return self._screened(ordinal, Purpose.EXPEDITION, lambda rng: best, trip.id, trip.best_loss)
+
+    def _idea(self, ordinal: int) -> Ask | None:
+        """The most promising idea of a language model, as it is: the model's numbers are part of its hypothesis."""
+        if self.ideas is None or not self.ideas.turn(ordinal):
+            return None
+        drafts = self.ideas.drafts(ordinal)
+        if not drafts:
+            return None
+        model = self._screen.model(self.population)
+        if model is None:
+            return self._make(ordinal, Purpose.HUNT, drafts[0].variant, drafts[0])
+        choice = self._screen.choose(self.population, model, drafts, stream(self._seed, ordinal, "idea"), climbers=0)
+        if choice is None:
+            return None
+        return self._make(ordinal, Purpose.HUNT, choice.draft.variant, choice.draft, None, choice.predicted)
 
     def _hunt(self, ordinal: int) -> Ask:
         """The most promising of many proposals around the incumbent and around the winners of tournaments."""

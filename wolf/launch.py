@@ -24,6 +24,7 @@ from wolf.events import Observer
 from wolf.hunt import Options, Wolf
 from wolf.ledger import Ledger
 from wolf.operators import available
+from wolf.proposing import proposing
 from wolf.screen import Screen
 from wolf.search import Search, Stop
 from wolf.strategies import BASELINES
@@ -100,13 +101,18 @@ def drive(
     root = Target.of(config.target).root
     config.judge.prepare(root, say)
     seed_variant = ledger.variant(next(ledger.events()).body["seed_variant"])
-    with LocalWorkers(config.workers.slots, config.workers.threads, level=level) as workers:
+    searching = strategy(config, seed_variant, ledger.variant)
+    with (
+        LocalWorkers(config.workers.slots, config.workers.threads, level=level) as workers,
+        proposing(config, ledger.run_dir, searching.population, say) as proposer,
+    ):
+        searching.ideas = proposer
 
         def submit(ask: Ask) -> Future[Evaluation]:
             return workers.submit(config.judge, ask.variant, root, ask.seed)
 
         search = Search(
-            strategy(config, seed_variant, ledger.variant),
+            searching,
             submit,
             ledger,
             Budget(config.budget.evaluations, config.budget.hours and config.budget.hours * 3600),
@@ -118,6 +124,7 @@ def drive(
             mode=config.search.mode,
             confirmations=config.confirm.seeds,
             observers=observers,
+            proposer=proposer,
         )
         with _signals(search, say):
             try:

@@ -94,6 +94,7 @@ class Screen:
         drafts: Sequence[Draft],
         rng: random.Random,
         best: float | None = None,
+        climbers: int = CLIMBERS,
     ) -> Choice | None:
         """The draft with the largest expected improvement, after a short climb; None if all are known already.
 
@@ -103,6 +104,7 @@ class Screen:
             drafts: the candidates.
             rng: for the climb.
             best: the loss to improve on; None takes the lowest posterior mean among the observed.
+            climbers: so many of the best drafts climb; with 0 each is taken as it is.
         """
         if not drafts:
             return None
@@ -113,8 +115,8 @@ class Screen:
         gain = expected_improvement(*model.predict(units, signatures), target)
         order = [int(i) for i in np.argsort(-gain, kind="stable")]
         candidates = [(float(gain[i]), drafts[i]) for i in order[:40]]
-        if self._climb and len(population.space.names):
-            top = order[:CLIMBERS]
+        if self._climb and climbers and len(population.space.names):
+            top = order[:climbers]
             peaks, gains = climb(population.space, model, units[top], signatures[top], gain[top], target, rng)
             for i, peak, value in zip(top, peaks, gains, strict=True):
                 candidates.append((float(value), _moved(drafts[i], population.space, units[i], peak)))

@@ -23,8 +23,10 @@ from wolf.confirm import gain, standard_error
 from wolf.errors import SetupError
 from wolf.events import Event, Observer
 from wolf.ledger import Ledger
+from wolf.proposer import Proposer
 from wolf.streams import judge_seed
 
+PAUSE = 0.02  # seconds between looks at whether an answer is here
 TICK = 0.2  # seconds between looks at whether a person wants to stop
 
 Record = tuple[str, Body]
@@ -57,6 +59,7 @@ class Search:
         mode: Literal["cohort", "steady"],
         confirmations: int,
         observers: Sequence[Observer] = (),
+        proposer: Proposer | None = None,
     ) -> None:
         """Wire the parts; nothing happens before `run`."""
         self._strategy = strategy
@@ -71,6 +74,7 @@ class Search:
         self._cohort = mode == "cohort"
         self._confirmations = confirmations
         self._observers = observers
+        self._proposer = proposer
         self._open: dict[int, Ask] = {}  # asked, not told
         self._early: dict[int, Evaluation] = {}  # finished before their turn
         self._running: dict[Future[Evaluation], int] = {}
@@ -92,6 +96,8 @@ class Search:
         if self.stop is not Stop.NO or self._open:
             self._commit([("stopped", {"reason": "you stopped it"})])
             return None
+        if self._proposer:
+            self._proposer.finish(self._commit)
         summary = self._summary()
         self._commit([("finished", summary)])
         return summary
@@ -99,12 +105,17 @@ class Search:
     def _work(self, more: Callable[[], list[Ask]]) -> None:
         """Ask for `more` while there is any, and tell what comes back."""
         while True:
+            if self._proposer:
+                self._proposer.pump(self._commit, start=self.stop is Stop.NO)
             if self.stop is Stop.NO:
                 self._ask(more())
             elif self.stop is Stop.DRAIN:
                 self._running = {future: ordinal for future, ordinal in self._running.items() if not future.cancel()}
-            if self.stop is Stop.NOW or not self._running:
+            if self.stop is Stop.NOW or not (self._running or self._expecting):
                 return
+            if not self._running:
+                time.sleep(PAUSE)
+                continue
             done, _ = wait(self._running, timeout=TICK, return_when=FIRST_COMPLETED)
             for future in sorted(done, key=self._running.__getitem__):
                 self._receive(self._running.pop(future), future.result())
@@ -115,12 +126,26 @@ class Search:
         """The next batch: as wide as the slots when all of the last one is told (cohort), or one per free slot."""
         if self._confirming or (self._cohort and self._open):
             return []
+        if self._proposer and self._budget.allows(self._asks, self._spent):
+            if self._expecting:
+                return []
+            self._proposer.plan(self._asks, self._strategy.escape.heat)
+            self._proposer.pump(self._commit)
         batch: list[Ask] = []
         while len(self._open) + len(batch) < self._slots and self._budget.allows(self._asks + len(batch), self._spent):
             ask = self._strategy.ask(self._asks + len(batch))
             self._strategy.asked(ask)
             batch.append(ask)
         return batch
+
+    @property
+    def _expecting(self) -> bool:
+        """Whether an answer has to come before the search can go on: one that is due, or any before a clean stop."""
+        if self._proposer is None or self._confirming:
+            return False
+        if self.stop is Stop.DRAIN:
+            return self._proposer.waiting
+        return self._budget.allows(self._asks, self._spent) and self._proposer.owes(self._asks)
 
     def _confirmation_asks(self) -> list[Ask]:
         """Champion and seed on the same fresh seeds, all at once, but for those asked for already."""
@@ -244,6 +269,8 @@ class Search:
             self._opened(ask)
             if ask.purpose is not Purpose.CONFIRM:
                 self._strategy.asked(ask)
+        elif event.kind in ("call", "proposed") and self._proposer:
+            self._proposer.restore(event.kind, body)
         elif event.kind in ("evaluated", "told"):
             ask = self._open[body["ordinal"]]
             evaluation = bodies.to_evaluation(body["evaluation"], ask.variant.id, self._judge)

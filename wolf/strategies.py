@@ -16,6 +16,7 @@ from population.variant import Variant
 from wolf.asks import Ask, Outcome, Purpose
 from wolf.escape import Escape
 from wolf.gate import Crowning
+from wolf.ideas import Ideas
 from wolf.operators import OPERATORS, Draft, Scene, mutate
 from wolf.streams import judge_seed, stream
 
@@ -40,6 +41,7 @@ class Walk:
         self._seed = seed
         self._names = names
         self._evaluations = evaluations
+        self.ideas: Ideas | None = None
         self._current, self._current_loss = "", math.inf
         self._best, self._best_loss = "", math.inf
         self._fruitless = 0
@@ -54,12 +56,14 @@ class Walk:
         seed = judge_seed(self._seed, ordinal)
         if not self._current:
             return Ask(ordinal, self._seed_variant, seed, Purpose.BASELINE)
-        draft = self._draft(stream(self._seed, ordinal, "step"))
+        draft = self._idea(ordinal) or self._draft(stream(self._seed, ordinal, "step"))
         return Ask(ordinal, draft.variant, seed, Purpose.STEP, changes=draft.changes, genome=draft.genome)
 
     def asked(self, ask: Ask) -> None:
         """An ask is under way."""
         self.population.expect(ask.variant, ask.genome)
+        if self.ideas:
+            self.ideas.asked(ask)
 
     def told(self, ask: Ask, evaluation: Evaluation) -> Outcome:
         """Keep it or discard it."""
@@ -71,6 +75,8 @@ class Walk:
         if kept:
             self._current, self._current_loss = ask.variant.id, loss
         crowning = self._crown(ask.variant.id, loss)
+        if self.ideas:
+            self.ideas.told(ask, evaluation, float(kept))
         self.escape.told(self.population, ask.variant.id, None, crowning is not None)
         if admission.verdict is Verdict.FAILED:
             return Outcome(admission)
@@ -80,6 +86,11 @@ class Walk:
 
     def _keeps(self, loss: float, ordinal: int) -> bool:
         return loss < self._current_loss
+
+    def _idea(self, ordinal: int) -> Draft | None:
+        """A language model's idea, the oldest first."""
+        drafts = self.ideas.drafts(ordinal) if self.ideas and self.ideas.turn(ordinal) else []
+        return drafts[0] if drafts else None
 
     def _draft(self, rng: random.Random) -> Draft:
         scene = Scene(self.population, self._current, ())

@@ -1,0 +1,209 @@
+"""Whole runs against a played model: the path is the one that a person's run takes."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from judges.cage import Level
+from wolf import launch
+from wolf.config import load
+from wolf.dev.faults import FAULTS
+from wolf.dev.players import competent, repetitive, sloppy
+from wolf.dev.server import FakeServer
+from wolf.errors import LedgerError, SetupError
+from wolf.ledger import Ledger
+
+JUDGE = """
+import math
+def score(folder, seed):
+    space = {}
+    exec((folder / "params.py").read_text(), space)
+    x, y, z = (math.log10(space[name] / best) for name, best in (("X", 3.0), ("Y", 0.02), ("Z", 40.0)))
+    return x * x + y * y + z * z + 0.8 * abs(x * y) + (0.5 if space["SLOW"] else 0.0)
+"""
+PARAMS = """X = 0.1  # knob: 1e-3 .. 1e3 log
+Y = 1.0  # knob: 1e-4 .. 1e2 log
+Z = 1.0  # knob: 1e-3 .. 1e4 log
+SLOW = True
+"""
+CONFIG = """
+name: toy
+target: {root: toy, files: [params.py]}
+judge: {kind: function, call: judge.py:score, metric: loss, goal: minimize, seconds: 10}
+search: {survey: 4}
+budget: {evaluations: 30, usd: 5}
+confirm: {seeds: 0}
+workers: {slots: 2}
+llm: {models: [claude-sonnet-5-5], base_url: URL, explain: 10}
+"""
+SOFT = [name for name in FAULTS if name not in (
+    "400", "401", "402", "403", "404", "413", "spend-limit", "spend-limit-after", "silent", "drip", "max_tokens",
+    "refusal", "pause_turn", "tool_use", "context-full", "no-content", "blank")]  # fmt: skip
+"""The faults after which the same question is asked again."""
+
+
+@pytest.fixture
+def toy(tmp_path):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy/judge.py").write_text(JUDGE)
+    (tmp_path / "toy/params.py").write_text(PARAMS)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_long_pauses(monkeypatch):
+    monkeypatch.setattr("wolf.calls.Calls.__init__.__kwdefaults__", {
+        "at_once": 4, "patience": 900.0, "longest_pause": 0.05, "clock": time.monotonic})  # fmt: skip
+
+
+def write(toy, url):
+    path = toy / "toy.yaml"
+    path.write_text(CONFIG.replace("URL", url))
+    return path
+
+
+def run(toy, player, *overrides, fault=lambda n: None, latency=0.0):
+    """One whole run; returns its events, what `drive` returned and the server's log."""
+    with FakeServer(player, fault, latency=latency) as server:
+        config = load(str(write(toy, server.url)), [f"runs={toy / 'runs'}", *overrides])
+        with launch.create(config, Level.NONE) as ledger:
+            finished = launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+            return list(ledger.events()), finished, server.log
+
+
+def asked(events):
+    return [(e.body["variant"], e.body["origin"]) for e in events if e.kind == "asked"]
+
+
+def calls(events, state):
+    return [e.body for e in events if e.kind == "call" and e.body["state"] == state]
+
+
+def test_ideas_are_evaluated_beside_perturbations_and_are_on_the_books(toy):
+    events, finished, log = run(toy, competent({"X": "3.0", "Z": "40.0"}))
+    origins = Counter(origin.partition(":")[0] for _, origin in asked(events))
+    assert origins["llm"] >= 3
+    assert origins["perturb"] >= 10
+    assert len(log) == len(calls(events, "reserved"))
+    assert [e.kind for e in events if e.kind == "call" or e.kind == "proposed"].count("proposed") >= 2
+    for n, event in enumerate(events):  # nothing is proposed before it is written, nothing asked before it is proposed
+        if event.kind == "asked" and event.body["origin"].startswith("llm:"):
+            known = [v for e in events[:n] if e.kind == "proposed" for v in e.body["variants"]]
+            assert event.body["variant"] in known
+    assert finished["champion"]["search"]["mean"] < 1.0
+
+
+def test_without_the_section_nothing_is_different(toy):
+    path = write(toy, "http://127.0.0.1:9")
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("llm:")))
+    config = load(str(path), [f"runs={toy / 'runs'}"])
+    with launch.create(config, Level.NONE) as ledger:
+        launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+        assert not {"call", "proposed"} & {event.kind for event in ledger.events()}
+
+
+def test_a_cohort_run_is_the_same_whatever_goes_wrong_on_the_wire(toy):
+    player = sloppy({"X": "3.0"})
+    plain, finished, log = run(toy, player)
+    rng = random.Random(1)
+    sick = {n: rng.choice(SOFT) for n in range(500) if rng.random() < 0.4}
+    faulty, again, more = run(toy, player, fault=sick.get, latency=0.02)
+    assert len(more) > len(log)
+    assert asked(faulty) == asked(plain)
+    assert again["champion"] == finished["champion"]
+
+
+def test_a_recorded_run_is_replayed_without_a_server(toy):
+    plain, finished, _ = run(toy, competent({}))
+    recorded = f"replay:{finished['run']}"
+    again, repeated, log = run(toy, competent({}), f"llm.models=['{recorded}']", "budget.usd=0")
+    assert not log
+    assert asked(again) == asked(plain)
+    assert repeated["champion"] == finished["champion"]
+
+
+def test_a_script_is_a_model(toy):
+    block = "## Idea: bigger\n<<<<<<< SEARCH\nX = 0.1  # knob: 1e-3 .. 1e3 log\n=======\nX = 2.5\n>>>>>>> REPLACE\n"
+    (toy / "script.txt").write_text(block)
+    events, _, _ = run(toy, competent({}), f"llm.models=['script:{toy}/script.txt']", "budget.usd=0", "llm.share=0.9")
+    assert any(origin.startswith("llm:") for _, origin in asked(events))
+
+
+def test_a_fatal_fault_stops_the_run_with_a_sentence_after_one_request(toy):
+    with pytest.raises(SetupError, match="set ANTHROPIC_API_KEY to a valid key"):
+        run(toy, competent({}), fault=lambda n: "401")
+
+
+def test_the_ceiling_holds_and_the_search_goes_on_without_models(toy):
+    events, finished, _ = run(toy, competent({}), "budget.usd=0.3")
+    spent = sum(body.get("cost", 0.0) for body in calls(events, "answered") + calls(events, "failed"))
+    assert 0 < spent <= 0.3
+    assert finished["evaluations"] == 30
+
+
+def test_models_that_refuse_are_given_up_and_the_search_goes_on(toy):
+    _, finished, log = run(toy, competent({}), fault=lambda n: "refusal")
+    assert finished["evaluations"] == 30
+    assert 3 <= len(log) <= 4  # two may be under way when the third refuses
+
+
+def test_in_steady_mode_no_slot_waits_for_a_slow_model(toy):
+    slow = JUDGE.replace("space = {}", "import time; time.sleep(0.2); space = {}")
+    (toy / "toy/judge.py").write_text(slow)
+    events, finished, log = run(toy, competent({}), "search.mode=steady", latency=2.0)
+    assert finished["evaluations"] == 30
+    assert log
+    gaps = [b.time - a.time for a, b in itertools.pairwise(events)]
+    assert max(gaps) < 1.5, "something waited for the model"
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "wolf"])
+def test_a_model_that_repeats_itself_does_no_harm(toy, strategy):
+    _, finished, _ = run(toy, repetitive, f"search.strategy={strategy}")
+    assert finished["evaluations"] == 30
+
+
+def written(runs):
+    """How many events the one run in a folder has."""
+    for ledger in runs.glob("*/ledger.db"):
+        with contextlib.suppress(LedgerError), Ledger.open(ledger.parent) as opened:
+            return sum(1 for _ in opened.events())
+    return 0
+
+
+def test_a_killed_run_pays_for_no_answer_twice_and_ends_like_one_that_was_not(toy):
+    player = competent({"X": "3.0"})
+    plain, _, _ = run(toy, player, "search.surrogate=on")
+    with FakeServer(player, latency=0.05) as server:
+        path = write(toy, server.url)
+        command = [sys.executable, "-m", "wolf"]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        arguments = ["run", "--unsafe-no-sandbox", str(path), f"runs={toy / 'killed'}", "search.surrogate=on"]
+        for enough in (25, 40, 55, 10**6):
+            child = subprocess.Popen([*command, *arguments], env=environment, stdout=subprocess.DEVNULL)
+            while child.poll() is None and written(toy / "killed") < enough:
+                time.sleep(0.02)
+            child.send_signal(signal.SIGKILL)
+            code = child.wait()
+            arguments = ["resume", "--unsafe-no-sandbox", str(next((toy / "killed").iterdir()))]
+        assert code == 0
+        (ledger,) = (toy / "killed").glob("*/ledger.db")
+        with Ledger.open(ledger.parent) as opened:
+            events = list(opened.events())
+        assert any(event.kind == "resumed" for event in events)
+        assert asked(events) == asked(plain)
+        answered = Counter(body["call"] for body in calls(events, "answered"))
+        assert set(answered.values()) == {1}
+        interrupted = sum(body["fault"] == "interrupted" for body in calls(events, "failed"))
+        assert len(server.log) <= len(answered) + interrupted
