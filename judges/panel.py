@@ -67,7 +67,8 @@ class PanelJudge(JudgeConfig):
         hidden: the hold-out's criteria, in other words; () : the same.
         ballots: ballots per reading.
         anchors: texts that stay for the whole run and keep the scale.
-        prior: the shipped reader whose rating is the prior mean; None: no reader.
+        prior: the shipped reader whose rating is the prior mean, its sister with other features reads along as a
+            hold-out; None: no reader.
         trust: per judge, a weight from `wolf calibrate`; 0 ignores it.
         box: limits that a text must keep.
     """
@@ -141,6 +142,8 @@ class PanelJudge(JudgeConfig):
             return self._answer(variant, context, started, Status.INVALID, feedback=sentence, cost=poll.cost)
         mean, sigma = poll.ratings.rating(CANDIDATE)
         metrics = {"sigma": sigma, "ballots": float(len(poll.verdicts)), "lost": float(sum(poll.lost.values()))}
+        if self.prior is not None:
+            metrics["holdout"] = Reader.shipped(f"{self.prior}-words").read(text).raw
         if ORIGINAL in poll.ratings.texts:
             metrics["p_over_original"] = poll.ratings.beats(CANDIDATE, ORIGINAL)
         return self._answer(

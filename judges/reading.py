@@ -1,7 +1,8 @@
 """A judge that asks a reader model: no network, no key, about a millisecond.
 
 Selection sees one reader; a second one, with other features, reads along. Its rating stands in the metrics, and it is
-the score when the engine asks for a hold-out reading: a gain that only the first reader sees is none.
+the score when the engine asks for a hold-out reading: a gain that only the first reader sees is none. Nobody selects by
+it, so it has no limit.
 """
 
 from __future__ import annotations
@@ -102,9 +103,9 @@ class ReaderJudge(JudgeConfig):
         if reading.known < LEAST_KNOWN and len(text.split()) >= ENOUGH_WORDS:
             share = f"{reading.known:.0%} of its words occur in the English texts that the reader was trained on"
             return Status.REFUSED, None, {}, f"only {share}; it cannot judge this one"
-        metrics = {"percentile": reading.percentile, "raw": reading.raw, "holdout": second.rating,
+        metrics = {"percentile": reading.percentile, "raw": reading.raw, "holdout": second.raw,
                    "holdout_percentile": second.percentile, "known": reading.known}  # fmt: skip
-        return Status.OK, (second if holdout else reading).rating, metrics, _words(reading, second)
+        return Status.OK, second.raw if holdout else reading.rating, metrics, _words(reading, second)
 
 
 def _words(reading: Reading, second: Reading) -> str:

@@ -1,0 +1,48 @@
+"""The two text presets, from `wolf run` to `wolf finalists`, offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from judges.watch import Look
+from wolf import finalists
+from wolf.cli import main
+
+
+@pytest.mark.parametrize("preset", ["headline", "argument"])
+def test_a_text_evolves_offline_and_its_finalists_are_shown_with_what_the_hold_out_says(
+    preset: str, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(main, ["run", preset, "budget.evaluations=30", f"runs={tmp_path}", "workers.slots=1"])
+    assert done.exit_code == 0, done.output
+    (run,) = tmp_path.iterdir()
+    shown = CliRunner().invoke(main, ["finalists", str(run)])
+    assert shown.exit_code == 0, shown.output
+    assert "1. " in shown.output and "the original  rating" in shown.output
+    assert "for the hold-out" in shown.output
+    body = json.loads(CliRunner().invoke(main, ["finalists", str(run), "--json", "-n", "2"]).output)
+    ratings = [row["rating"] for row in body["finalists"]]
+    assert len(ratings) == 3 and ratings == sorted(ratings, reverse=True)
+    assert all("holdout" in row and row["files"] for row in body["finalists"])
+
+
+def test_a_run_without_texts_has_no_finalists(tmp_path: Path) -> None:
+    CliRunner().invoke(main, ["run", "knobs", "budget.evaluations=3", f"runs={tmp_path}", "workers.slots=1"])
+    (run,) = tmp_path.iterdir()
+    shown = CliRunner().invoke(main, ["finalists", str(run)])
+    assert shown.exit_code == 2
+    assert "has no hold-out ratings" in shown.output
+
+
+def test_the_alarm_needs_a_gap_beyond_the_error_of_the_readers() -> None:
+    error = finalists.READING_ERROR
+    from judges.watch import alarm
+
+    agreed = [Look(0.1 * i, 0.06 * i, error) for i in range(8)]
+    flattered = [Look(0.1 * i, 0.02 * i, error) for i in range(8)]
+    assert alarm(agreed) is None
+    assert "go back to look 7" in (alarm(flattered) or "")
