@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Before numpy is imported: matrices here are small, and BLAS threads that fight for busy cores take minutes for seconds.
+# Before numpy is imported: matrices here are small, and BLAS threads fighting for busy cores take minutes for seconds.
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 import random
@@ -87,9 +87,9 @@ class Toy:
         return Population(self.space, Goal.MINIMIZE, recall or self.known.__getitem__)
 
     def strategy(self, name: str = "wolf", seed: int = 0, budget: int | None = 60, **how: Any) -> Strategy:
-        """A strategy with nothing told yet. `how`: switches of `Options`; surrogate, recombine, statements, recall."""
+        """A strategy with nothing told yet. `how`: switches of `Options`; surrogate, knobs, recombine, ..."""
         surrogate, recall = how.pop("surrogate", "off"), how.pop("recall", None)
-        names = available(True, how.pop("recombine", True), how.pop("statements", False))
+        names = available(how.pop("knobs", True), how.pop("recombine", True), how.pop("statements", False))
         population = self.population(recall)
         if name != "wolf":
             return BASELINES[name](population, self.variant, seed, names, budget)

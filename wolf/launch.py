@@ -142,6 +142,11 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
     search = config.search
     statements = search.statements == "on" or (search.statements == "auto" and len(space.names) < FEW_KNOBS)
     names = available(bool(space.names), search.recombine, statements)
+    if not space.names and (not statements or search.strategy == "random"):
+        raise UsageError(
+            f"{', '.join(seed_variant.files)}: no knobs, so there is nothing to vary: name constants in ALL_CAPS, or "
+            "declare target.knobs" + ("" if search.strategy == "random" else ", or set search.statements: on")
+        )
     if search.strategy != "wolf":
         return BASELINES[search.strategy](population, seed_variant, search.seed, names, config.budget.evaluations)
     options = Options(search.survey, search.departures, search.novelty, search.noise_gate, search.escape)

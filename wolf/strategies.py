@@ -14,6 +14,7 @@ from population.evaluation import Evaluation
 from population.pool import Admission, Population, Verdict
 from population.variant import Variant
 from wolf.asks import Ask, Outcome, Purpose
+from wolf.errors import SetupError
 from wolf.escape import Escape
 from wolf.gate import Crowning
 from wolf.ideas import Ideas
@@ -94,14 +95,16 @@ class Walk:
 
     def _draft(self, rng: random.Random) -> Draft:
         scene = Scene(self.population, self._current, ())
-        if self._fruitless < self.leaps_after:
+        known = None
+        if self._fruitless < self.leaps_after or not scene.space.names:
             for _ in range(TRIES):
                 draft = mutate(scene, rng, self._names)
                 if draft and draft.variant.id not in self.population:
                     return draft
-        draft = OPERATORS["perturb:draw"](scene, rng)
+                known = draft or known
+        draft = OPERATORS["perturb:draw"](scene, rng) or known
         if draft is None:
-            raise ValueError("the target has nothing that can be changed")
+            raise SetupError("the target has no knobs, and no statement or sentence of it can be changed")
         return draft
 
     def _crown(self, variant: str, loss: float) -> Crowning | None:

@@ -9,6 +9,7 @@ import pytest
 from population.evaluation import Evaluation, Status
 from population.genome import Genome, changes
 from wolf.asks import Ask, Purpose
+from wolf.errors import SetupError
 from wolf.strategies import Anneal
 from wolf.streams import judge_seed
 
@@ -17,7 +18,8 @@ BASELINES = ["greedy", "random", "restart", "anneal"]
 
 def scripted(toy, name: str, losses: list[float | None], seed: int = 0, budget: int | None = None):
     """What a strategy asks and answers when the readings follow a script, whatever the variants are."""
-    strategy, told = toy.strategy(name, seed, budget or len(losses)), []
+    knobs = bool(toy.space.names)
+    strategy, told = toy.strategy(name, seed, budget or len(losses), statements=not knobs, knobs=knobs), []
     for ordinal, loss in enumerate(losses):
         ask = strategy.ask(ordinal)
         strategy.asked(ask)
@@ -175,3 +177,11 @@ def test_a_tiny_space_is_exhausted_gracefully(toy, name) -> None:
     assert strategy.champion == told[0][0].variant.id
     if name == "greedy":
         assert all(ask.variant.parents == (strategy.champion,) for ask, _ in told[1:]), "worse is never kept"
+
+
+def test_without_knobs_it_steps_by_statements_and_says_so_when_there_are_none(toy) -> None:
+    lines = "def f(x):\n" + "".join(f"    x = g{n}(x)\n    y = h{n}(x)\n" for n in range(6)) + "    return y\n"
+    _, told = scripted(toy(text=lines), "greedy", [5.0, *[6.0] * 30])
+    assert {ask.variant.origin for ask, _ in told[1:]} == {"perturb:rearrange"}
+    with pytest.raises(SetupError, match="can be changed"):
+        scripted(toy(text=""), "greedy", [5.0, 6.0])
