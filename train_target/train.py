@@ -56,8 +56,8 @@ COMPILE = True  # on CUDA only
 
 # Optimisation. Embedding rates are for a width of 768 and scale with width ** -0.5.
 MATRIX_OPTIMIZER = "muon"  # knob: muon | adamw
-MATRIX_LR = 0.04  # knob: 0.002 .. 0.4 log
-EMBEDDING_LR = 0.6  # knob: 0.01 .. 4 log
+MATRIX_LR = 0.02  # knob: 0.002 .. 0.4 log
+EMBEDDING_LR = 0.2  # knob: 0.01 .. 4 log
 UNEMBEDDING_LR = 0.004  # knob: 0.0005 .. 0.1 log
 SCALAR_LR = 0.5  # knob: 0.01 .. 2 log
 MATRIX_DECAY = 0.2  # knob: 0 .. 1
