@@ -96,6 +96,34 @@ def knobs(seed: int, rugged: bool = False, noise: float = 0.01) -> Landscape:
     return Landscape("\n".join(lines) + "\n", loss, noise)
 
 
+def training(seed: int, noise: float = 0.03) -> Landscape:
+    """40 knobs shaped like a training script's: few matter, some are coupled by the compute they cost, noise hides the rest.
+
+    From the start to the optimum it is about 0.8, 25 times the noise, as on the CPU training target.
+    """
+    rng = random.Random(f"training/{seed}")
+    numbers, choices = [f"N{i:02d}" for i in range(26)], [f"S{i:02d}" for i in range(14)]
+    start = {name: min(1.0, max(0.0, rng.gauss(0.5, 0.2))) for name in numbers}
+    best = {name: min(1.0, max(0.0, start[name] + rng.gauss(0.0, 0.25))) for name in numbers}
+    weight = {name: 1.5 / (1 + rank) ** 1.3 for rank, name in enumerate(rng.sample(numbers, len(numbers)))}
+    compute, rate, options = rng.sample(numbers, 4), rng.sample(numbers, 3), {}
+    lines = [f"{name} = {start[name]:.4g}  # knob: 0.0 .. 1.0" for name in numbers]
+    for rank, name in enumerate(choices):
+        letters = "ab" if rank % 2 else "abc"
+        costs = [0.0, *(abs(rng.gauss(0.0, 0.3)) / (1 + rank) for _ in letters[1:])]
+        options[name] = dict(zip(rng.sample(letters, len(letters)), costs, strict=True))
+        lines.append(f'{name} = "{rng.choice(letters)}"  # knob: {" | ".join(letters)}')
+
+    def loss(values: Values) -> float:
+        gap = {name: values[name] - best[name] for name in numbers}
+        total = sum(weight[name] * gap[name] ** 2 for name in numbers)
+        total += 1.2 * max(0.0, sum(gap[name] for name in compute) / 2) ** 2
+        total += 1.0 * (gap[rate[0]] - gap[rate[1]] + 0.5 * gap[rate[2]]) ** 2
+        return float(total + sum(options[name][values[name]] for name in choices))
+
+    return Landscape("\n".join(lines) + "\n", loss, noise)
+
+
 def nk(seed: int, size: int = 24, degree: int = 4, noise: float = 0.01) -> Landscape:
     """Kauffman's NK landscape on switches; loss is 1 - fitness, whose optimum is about 0.2 (not 0)."""
     rng = random.Random(f"nk/{seed}")
@@ -128,6 +156,7 @@ def traps(seed: int, blocks: int = 6, noise: float = 0.01) -> Landscape:
 LANDSCAPES: dict[str, Callable[[int], Landscape]] = {
     "knobs": knobs,
     "rugged": lambda seed: knobs(seed, rugged=True),
+    "training": training,
     "nk": nk,
     "traps": traps,
 }

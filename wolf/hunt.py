@@ -23,9 +23,10 @@ from wolf.screen import Screen
 from wolf.streams import judge_seed, stream
 
 BASELINE_READINGS = 3
+SURVEY_SHARE = 0.1  # of the budget at most
 MATES = 8
 TRIES = 50
-ENDGAME = 0.08  # the last share of the budget re-reads the front-runners, so that the hand-over is no lucky reading
+ENDGAME = 0.05  # the last share of the budget re-reads the front-runners, so that the hand-over is no lucky reading
 NOVELTY_WEIGHT = (0.15, 1.0)  # of novelty in tournaments, when cold and when hot
 PRIOR_PAY = {
     "perturb:nudge": 0.30,
@@ -44,7 +45,7 @@ class Options:
     """The search's switches, each one mechanism; see the YAML reference.
 
     Attributes:
-        survey: evaluations of wide departures from the seed before the hunt.
+        survey: evaluations of wide departures from the seed before the hunt, SURVEY_SHARE of the budget at most.
         departures: share of later evaluations that are unscreened random departures.
         novelty: weigh novelty in tournaments and in the pool.
         noise_gate: repeat contenders and demand significance of champions.
@@ -188,7 +189,8 @@ class Wolf:
 
     def _survey(self, ordinal: int) -> Ask | None:
         """Wide departures from the seed, so that the model starts with the lie of the land; none without a model."""
-        if self._asked[Purpose.SURVEY] >= self._options.survey or not self._screen.on:
+        affordable = self._options.survey if self._evaluations is None else int(SURVEY_SHARE * self._evaluations)
+        if self._asked[Purpose.SURVEY] >= min(self._options.survey, affordable) or not self._screen.on:
             return None
         return self._free(ordinal, Purpose.SURVEY, self._seed_variant.id, ("perturb:scatter", "perturb:kick"))
 
