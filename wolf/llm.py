@@ -220,7 +220,11 @@ def _category(details: Any) -> str:
 
 
 def _counts(usage: Any) -> dict[str, Any]:
-    return {} if usage is None else {name: value for name, value in usage.to_dict().items() if value is not None}
+    return (
+        {}
+        if usage is None
+        else {name: value for name, value in usage.to_dict(warnings=False).items() if value is not None}
+    )
 
 
 def _usage(said: Any) -> Usage | None:
