@@ -23,6 +23,7 @@ from wolf.verdict import closing, places, verdict
 
 if TYPE_CHECKING:
     from wolf.chart import Span
+    from wolf.proposals import Tally
 
 MOST_VARIANTS = 200  # rows in the table of variants; `wolf export` has them all
 MOST_DIFF_LINES = 600
@@ -82,7 +83,7 @@ def _page(run: Run) -> dict[str, Any]:
         "difference": _difference(run, seed, run.champion),
         "lineage": _lineage(run, digits),
         "expeditions": list(run.expeditions.values()),
-        "operators": _operators(run),
+        "operators": _operators(run), "models": _models(run),
         "failures": list(run.failures().items()),
         "variants": _variants(run)[:MOST_VARIANTS], "left_out": max(0, len(run.variants) - MOST_VARIANTS),
         "statistics": _statistics(run, digits),
@@ -148,6 +149,13 @@ def _lineage(run: Run, digits: int) -> list[dict[str, Any]]:
         steps.append({"variant": step, "belief": _belief(belief, digits), "whisker": whisker(belief, span),
                       "changed": line(changed, 300), "others": others, "note": line(step.note, 300)})  # fmt: skip
     return steps
+
+
+def _models(run: Run) -> list[Tally]:
+    """What language models brought: by operator, then by model."""
+    from wolf.proposals import models, operators
+
+    return [*(row for row in operators(run.events) if row.calls), *models(run.events)]
 
 
 def _operators(run: Run) -> list[dict[str, Any]]:
