@@ -20,7 +20,7 @@ from hashlib import sha256
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from judges.llm import Prompt, Reply, Unanswered, Usage
+from judges.llm import LLM, Prompt, Reply, Unanswered, Usage
 from wolf.errors import SetupError
 from wolf.llm import Fault, Kind, Model
 from wolf.prices import Price
@@ -95,7 +95,8 @@ class Calls:
         self._patience = patience
         self._longest_pause = longest_pause
         self._clock = clock
-        self._asked: SimpleQueue[tuple[Prompt, Future[Reply]]] = SimpleQueue()
+        self._asked: SimpleQueue[tuple[Prompt, Future[Reply], str | None]] = SimpleQueue()
+        self._silent = False
         self._systems: dict[str, str] = {}  # by hash, as far as they are in the ledger
         self._refused: Counter[str] = Counter()  # in a row, by model
         self.calls: list[Call] = []
@@ -104,11 +105,26 @@ class Calls:
 
     # Asking
 
-    def ask(self, prompt: Prompt) -> Future[Reply]:
-        """See `judges.llm.LLM`; answered while somebody pumps."""
+    def ask(self, prompt: Prompt, model: str | None = None) -> Future[Reply]:
+        """See `judges.llm.LLM`; answered while somebody pumps. Asks any model that is live if none is named."""
         future: Future[Reply] = Future()
-        self._asked.put((prompt, future))
+        if self._silent:
+            future.set_exception(Unanswered("the run was stopped"))
+        else:
+            self._asked.put((prompt, future, model))
         return future
+
+    def by(self, model: str) -> LLM:
+        """One model as an `LLM`."""
+        return _By(self, model)
+
+    def hang_up(self) -> None:
+        """Nobody pumps any more: whoever waits in another thread gets `Unanswered`, now and from now on."""
+        self._silent = True
+        self._collect()
+        for call in self._open.values():
+            if not call.asker.done():
+                call.asker.set_exception(Unanswered("the run was stopped"))
 
     def put(self, prompt: Prompt, model: str, about: Body) -> Call:
         """Ask `model`, for somebody who will look at the call itself. Only from the thread that pumps."""
@@ -139,14 +155,16 @@ class Calls:
     # Moving along
 
     def pump(self, commit: Commit, start: bool = True) -> list[Call]:
-        """Take in what has arrived, then (if `start`) send what may leave. Returns the calls that are settled now.
+        """Take in what has arrived, then send what may leave. Returns the calls that are settled now.
+
+        Without `start`, only what somebody waits for in another thread leaves: an evaluation under way has to end.
 
         Raises:
             SetupError: for a fault that no other request can avoid (the key, the bill, the model's name).
         """
         self._collect()
         records = [self._arrived(call) for call in self._open.values() if call.state == "reserved" and _back(call)]
-        sending = self._sendable() if start else []
+        sending = self._sendable(start)
         records += sending
         if records:
             commit([("call", body) for body in records])
@@ -217,21 +235,26 @@ class Calls:
     def _collect(self) -> None:
         while True:
             try:
-                prompt, asker = self._asked.get_nowait()
+                prompt, asker, named = self._asked.get_nowait()
             except Empty:
                 return
-            model = next(iter(self.live), next(iter(self._models)))
+            model = named or next(iter(self.live), next(iter(self._models)))
             call = Call(len(self.calls), prompt, model, asker=asker)
             self.calls.append(call)
             self._open[call.id] = call
 
-    def _sendable(self) -> list[Body]:
+    def _sendable(self, start: bool) -> list[Body]:
         """Reservations for what may leave now, and failures for what the ceiling forbids."""
         bodies: list[Body] = []
         busy = sum(call.state == "reserved" and not _back(call) for call in self._open.values())
         held = self.spent + self.reserved
         for call in self._open.values():
-            if call.state != "waiting" or call.due > self._clock() or busy >= self._at_once:
+            if (
+                call.state != "waiting"
+                or call.due > self._clock()
+                or busy >= self._at_once
+                or not (start or call.about is None)
+            ):
                 continue
             worst = self._prices[call.model].worst(call.prompt)
             if held + worst > self._usd:
@@ -298,10 +321,24 @@ class Calls:
         return pause if self._clock() + pause - started <= self._patience else None
 
     def _answer(self, call: Call) -> None:
+        if call.asker.done():
+            return
         if call.reply is not None:
             call.asker.set_result(replace(call.reply, cost=call.cost))
         else:
             call.asker.set_exception(Unanswered(f"no answer from {call.model}: {call.why}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _By:
+    """See `Calls.by`."""
+
+    calls: Calls
+    model: str
+
+    def ask(self, prompt: Prompt) -> Future[Reply]:
+        """See `judges.llm.LLM`."""
+        return self.calls.ask(prompt, self.model)
 
 
 def _back(call: Call) -> bool:

@@ -109,7 +109,7 @@ def drive(
         searching.ideas = proposer
 
         def submit(ask: Ask) -> Future[Evaluation]:
-            return workers.submit(config.judge, ask.variant, root, ask.seed)
+            return workers.submit(config.judge, ask.variant, root, ask.seed, llms=proposer.llms if proposer else None)
 
         search = Search(
             searching,
@@ -130,6 +130,8 @@ def drive(
             try:
                 return search.run()
             finally:
+                if proposer:
+                    proposer.hang_up()
                 if search.stop is Stop.NOW:
                     workers.close(kill=True)
 

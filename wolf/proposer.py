@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from judges.llm import Prompt
+from judges.llm import LLM, Prompt
 from population.evaluation import Evaluation, Status
 from population.genome import Genome
 from population.pool import Population
@@ -163,6 +163,15 @@ class Proposer:
         if fresh:
             commit([("proposed", _proposed(made)) for made in fresh])
             self._written.update(made.call.id for made in fresh)
+
+    @property
+    def llms(self) -> Mapping[str, LLM]:
+        """The models by name, for judges."""
+        return {model.name: self._calls.by(model.name) for model in self._config.models}
+
+    def hang_up(self) -> None:
+        """Nobody pumps any more; see `Calls.hang_up`."""
+        self._calls.hang_up()
 
     def finish(self, commit: Commit) -> None:
         """The run is over: what is still under way is given up."""

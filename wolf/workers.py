@@ -9,6 +9,7 @@ import os
 import queue
 import shutil
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,7 @@ from judges import sandbox
 from judges.base import Context, Judge
 from judges.cage import Level
 from judges.killswitch import KillSwitch
+from judges.llm import LLM
 from population.evaluation import Evaluation
 from population.variant import Variant
 
@@ -55,14 +57,20 @@ class LocalWorkers:
         self.close(kill=kind is not None)
 
     def submit(
-        self, judge: Judge, variant: Variant, root: Path, seed: int, holdout: bool = False
+        self,
+        judge: Judge,
+        variant: Variant,
+        root: Path,
+        seed: int,
+        holdout: bool = False,
+        llms: Mapping[str, LLM] | None = None,
     ) -> Future[Evaluation]:
-        """Evaluate `variant` as soon as a slot is free.
+        """Evaluate `variant` as soon as a slot is free; `llms` are the models that its judge may ask.
 
         Returns:
             A future. It raises what `judge.evaluate` raises, and `CancelledError` after `close(kill=True)`.
         """
-        return self._pool.submit(self._evaluate, judge, variant, root, seed, holdout)
+        return self._pool.submit(self._evaluate, judge, variant, root, seed, holdout, llms or {})
 
     def close(self, kill: bool = False) -> None:
         """Take no more work, and wait until none is left.
@@ -74,11 +82,13 @@ class LocalWorkers:
             self._switch.pull()
         self._pool.shutdown(wait=True, cancel_futures=kill)
 
-    def _evaluate(self, judge: Judge, variant: Variant, root: Path, seed: int, holdout: bool) -> Evaluation:
+    def _evaluate(
+        self, judge: Judge, variant: Variant, root: Path, seed: int, holdout: bool, llms: Mapping[str, LLM]
+    ) -> Evaluation:
         slot = self._free.get()  # there are as many slots as threads, so one is free
         scratch = Path(tempfile.mkdtemp(prefix="wolf-", dir=self._scratch))
         try:
-            context = Context(root, scratch, seed, slot, self._threads, holdout, level=self._level)
+            context = Context(root, scratch, seed, slot, self._threads, holdout, self._level, llms)
             with self._switch.armed():
                 return judge.evaluate(variant, context)
         finally:

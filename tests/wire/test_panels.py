@@ -1,0 +1,92 @@
+"""A whole run before a panel of played models: their ballots are on the books, and their words reach the ledger."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judges.cage import Level
+from judges.llm import Prompt
+from judges.stand_ins import StandIn
+from wolf import launch
+from wolf.config import load
+from wolf.dev.players import competent
+from wolf.dev.server import FakeServer
+from wolf.dev.wire import Said
+from wolf.search import Search, Stop
+
+
+def player(request: Any) -> Said:
+    """Judges by the number of capitals when it is shown a ballot, and has its usual ideas otherwise."""
+    user = str(request["messages"][0]["content"])
+    if not user.startswith("Text "):
+        return competent({})(request)
+    judge = StandIn(lambda text: float(text.count("Street") + text.count("School")), noise=0.2)
+    return Said(judge.ask(Prompt("judge:ballot", "", user)).result().text)
+
+
+@pytest.fixture(autouse=True)
+def _short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wolf.search.TICK", 0.01)
+    short = {"at_once": 4, "patience": 900.0, "longest_pause": 0.02, "clock": time.monotonic}
+    monkeypatch.setattr("wolf.calls.Calls.__init__.__kwdefaults__", short)
+
+
+def run(tmp_path: Path, *overrides: str, fault: Any = lambda number: None) -> tuple[list[Any], Any]:
+    with FakeServer(player, fault) as server:
+        settings = [f"llm.base_url={server.url}", f"runs={tmp_path / 'runs'}", "budget.evaluations=12",
+                    "search.survey=3", "confirm.seeds=2", *overrides]  # fmt: skip
+        config = load("headline_panel", settings)
+        with launch.create(config, Level.NONE) as ledger:
+            finished = launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+            return list(ledger.events()), finished
+
+
+def test_a_run_before_a_panel_pays_for_every_ballot_and_keeps_what_was_said(tmp_path: Path) -> None:
+    events, finished = run(tmp_path)
+    ballots = [e.body for e in events if e.kind == "call" and e.body["state"] == "answered"]
+    assert {body["model"] for body in ballots} == {"claude-haiku-5-5", "claude-sonnet-5-5"}
+    readings = [e.body["evaluation"] for e in events if e.kind == "told" and e.body["evaluation"]["status"] == "ok"]
+    assert len(readings) >= 10
+    assert all(reading["metrics"]["ballots"] == 4 and reading["cost"] > 0 for reading in readings)
+    assert all("objection to" in reading["feedback"] for reading in readings)
+    assert finished["champion"]["fresh"]["n"] == 2
+
+
+def test_a_run_whose_models_are_often_broken_still_ends(tmp_path: Path) -> None:
+    events, finished = run(tmp_path, fault=lambda number: "500" if number % 3 == 0 else None)
+    assert finished is not None
+    assert sum(e.kind == "told" for e in events) >= 12
+
+
+@pytest.mark.timeout(30)
+def test_stopping_does_not_wait_for_votes_that_never_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Search.run
+
+    def stopped(self: Search) -> Any:
+        threading.Timer(0.5, lambda: setattr(self, "stop", Stop.NOW)).start()
+        return original(self)
+
+    monkeypatch.setattr(Search, "run", stopped)
+    events, finished = run(tmp_path, fault=lambda number: "silent")
+    assert finished is None and events[-1].kind == "stopped"
+
+
+def test_a_ballot_goes_over_the_wire_with_its_rules(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def listening(request: Any) -> Said:
+        seen.append(request)
+        return player(request)
+
+    with FakeServer(listening) as server:
+        config = load("headline_panel", [f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=3",
+                                         "search.survey=0", "confirm.seeds=0"])  # fmt: skip
+        with launch.create(config, Level.NONE) as ledger:
+            launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+    assert seen and "You compare texts for a reader" in json.dumps(seen[0]["system"])
