@@ -23,6 +23,7 @@ from wolf.dev.players import competent, repetitive, sloppy
 from wolf.dev.server import FakeServer
 from wolf.errors import LedgerError, SetupError
 from wolf.ledger import Ledger
+from wolf.proposals import models, operators
 
 JUDGE = """
 import math
@@ -102,6 +103,12 @@ def test_ideas_are_evaluated_beside_perturbations_and_are_on_the_books(toy):
             known = [v for e in events[:n] if e.kind == "proposed" for v in e.body["variants"]]
             assert event.body["variant"] in known
     assert finished["champion"]["search"]["mean"] < 1.0
+    asking = [row for row in operators(events) if row.calls]
+    for rows in (asking, models(events)):
+        assert all(row.proposals >= row.valid >= row.evaluated >= row.wins for row in rows)
+        assert sum(row.evaluated for row in rows) == origins["llm"]
+        assert sum(row.calls for row in rows) == len(log)
+        assert sum(row.usd for row in rows) == pytest.approx(sum(b["cost"] for b in calls(events, "answered")))
 
 
 def test_without_the_section_nothing_is_different(toy):
