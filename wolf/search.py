@@ -219,7 +219,7 @@ class Search:
         self._evaluations += 1
         if ask.variant.id == self._seed_variant.id and not evaluation.ok:
             said = evaluation.feedback.strip().splitlines() or ["the judge says no more"]
-            self._seed_failure = f"{evaluation.status.value}: {said[-1]}"
+            self._seed_failure = "; ".join(dict.fromkeys((said[0], said[-1])))
         admission = _admission(outcome.admission.verdict.value, outcome.admission.reason, outcome.admission.evicted)
         records: list[Record] = [("told", {**told, "admission": admission, **self._standing(ask)})]
         if outcome.crowning:
