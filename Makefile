@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-engine bench-noise wheel clean
+.PHONY: help setup demo test test-all bench-scoring check format bench bench-engine bench-noise wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ demo: setup  ## evolve a real training script on the CPU and report what was gai
 test: setup  ## all tests
 	$(BIN)/python -m pytest -q -n auto
 
+test-all: setup  ## the tests above and the slow ones
+	$(BIN)/python -m pytest -q -n auto -m ''
+
 check: setup  ## format, lint, types, import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,11 +39,14 @@ format: setup  ## put the code in house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: bench-engine bench-noise  ## every benchmark; figures go to docs/measurements.md by hand
+bench: bench-engine bench-scoring bench-noise  ## every benchmark; figures go to docs/measurements.md by hand
 	$(BIN)/python benchmarks/landscapes.py
 
 bench-engine: setup  ## the engine's own work per evaluation, and its memory
 	$(BIN)/python benchmarks/engine.py
+
+bench-scoring: setup  ## what the sandbox and the audit cost
+	$(BIN)/python benchmarks/scoring.py
 
 bench-noise: setup  ## seed-to-seed sigma and baseline-to-good range of the CPU training target
 	$(BIN)/python benchmarks/training_noise.py

@@ -25,6 +25,8 @@ ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime",
        "passwd", "group", "nsswitch.conf", "OpenCL")  # fmt: skip
 ETC_NETWORK = ("resolv.conf", "hosts", "services", "gai.conf")
 PROC = ("self", "cpuinfo", "meminfo", "stat", "version", "filesystems", "sys/vm", "sys/kernel", "driver/nvidia")
+# When root runs us, the candidate is root to the files of /proc, whatever its user number looks like inside.
+PROC_SETTINGS = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr", "pressure")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -103,6 +105,8 @@ def _bubblewrap(need: Need) -> list[str]:
              "--disable-userns", "--die-with-parent", "--new-session", "--hostname", "wolf"]  # fmt: skip
     words += ["--share-net"] if need.network else []
     words += ["--proc", "/proc", "--dev", "/dev"]
+    for name in PROC_SETTINGS:
+        words += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
     words += ["--size", str(SHM_BYTES), "--tmpfs", "/dev/shm", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
     for path in SYSTEM:
         if os.path.islink(path):

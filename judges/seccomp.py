@@ -57,6 +57,10 @@ SIGNALS: dict[str, Row] = {
     "kill": (62, 129), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
 }  # fmt: skip
+SCHEDULING: dict[str, Row] = {  # of others; a process may arrange its own threads
+    "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+}  # fmt: skip
 CLONE, CLONE3, SOCKET, IOCTL, PRLIMIT = (56, 220), (435, 435), (41, 198), (16, 29), (302, 261)
 
 
@@ -85,7 +89,8 @@ def filter_bytes(*, network: bool, shared: bool, signals: bool = True) -> bytes:
     program += _argument(CLONE[column], 0, [(JUMP_BITS, NEW_NAMESPACES)], allow=False)
     program += _argument(SOCKET[column], 0, [(JUMP_EQUAL, family) for family in families], allow=True)
     program += _argument(IOCTL[column], 1, [(JUMP_EQUAL, TIOCSTI), (JUMP_EQUAL, TIOCLINUX)], allow=False)
-    program += _argument(PRLIMIT[column], 0, [(JUMP_EQUAL, 0)], allow=True)  # only the caller's own limits
+    for row in (PRLIMIT, *(SCHEDULING.values() if shared else ())):  # only of the caller itself
+        program += _argument(row[column], 0, [(JUMP_EQUAL, 0)], allow=True)
     program.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
 

@@ -1,0 +1,128 @@
+"""Candidates that attack the machine, at every level that works here, as whoever runs the tests and, if that is root,
+as an unprivileged user too. gauntlet.py has the attacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from judges import cage, sandbox
+from judges.cage import Level
+
+GAUNTLET = Path(__file__).with_name("gauntlet.py")
+NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3"]
+LEVELS = (Level.BUBBLEWRAP, Level.LANDLOCK)
+USERS = ("me", pytest.param("nobody", marks=pytest.mark.slow))
+
+
+@cache
+def run_gauntlet(level: Level, user: str) -> dict[str, str]:
+    """What each attack achieved; skips if the level or the other user cannot be had here."""
+    if why := sandbox.absent(level):
+        pytest.skip(f"{level}: {why}")
+    python = [sys.executable]
+    if user == "nobody":
+        if os.getuid() != 0 or not os.access("/usr/bin/python3", os.X_OK):
+            pytest.skip("only root can become nobody, and nobody needs /usr/bin/python3")
+        python = NOBODY
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "ANTHROPIC_API_KEY": uuid.uuid4().hex}
+    command = [*python, "-B", str(GAUNTLET), level]
+    finished = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, timeout=250)
+    if user == "nobody" and "Permission denied" in finished.stderr:
+        pytest.skip("the checkout is not readable for nobody")
+    assert finished.returncode == 0, finished.stderr
+    found: dict[str, str] = json.loads(finished.stdout)
+    return found
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_attack_succeeds(level: Level, user: str) -> None:
+    found = run_gauntlet(level, user)
+    assert len(found) > 80
+    assert {attack: achieved for attack, achieved in found.items() if achieved} == {}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_probe_finds_no_hole(level: Level) -> None:
+    assert (sandbox.absent(level) or sandbox.broken(level)) == "" or sandbox.absent(level)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_nothing_survives_the_deadline_or_the_harness(level: Level, tmp_path: Path) -> None:
+    if why := sandbox.absent(level):
+        pytest.skip(f"{level}: {why}")
+    mark = uuid.uuid4().hex
+    code = f"""
+import sys
+sys.path.insert(0, {str(GAUNTLET.parents[2])!r})
+from pathlib import Path
+from judges.cage import Level, Need, lock
+from judges.process import Limits, environment, run
+folder = Path({str(tmp_path)!r})
+bomb = "import os, time\\nfor _ in range(8):\\n    if os.fork() == 0: os.setsid(); os.fork() and os._exit(0)"
+bomb += "\\nopen('ready', 'w').close()\\ntime.sleep(60)"
+env = environment(folder, 1, {{"WOLF_MARK": {mark!r}}})
+run([sys.executable, "-I", "-S", "-c", bomb], cwd=folder, env=env, limits=Limits(float(sys.argv[1])),
+    cage=lock(Level({str(level)!r}), Need(folder)))
+"""
+    harness = subprocess.Popen([sys.executable, "-c", code, "60"])
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "ready").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert marked(mark)
+    harness.send_signal(signal.SIGKILL)
+    harness.wait()
+    time.sleep(1.0)
+    assert marked(mark) == []
+    subprocess.run([sys.executable, "-c", code, "0.7"], check=True, timeout=20)
+    time.sleep(0.1)
+    assert marked(mark) == []
+
+
+def marked(mark: str) -> list[str]:
+    """Living processes that carry the mark in their environment."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if mark.encode() in Path("/proc", pid, "environ").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def test_a_gpu_that_is_asked_for_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cage, "devices", list)
+    with pytest.raises(sandbox.JudgeError, match=r"no /dev/nvidia\* here: load the driver"):
+        sandbox.Access(gpu=True).check()
+
+
+def test_without_any_sandbox_the_refusal_names_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "strongest", lambda: sandbox.Verdict(Level.NONE, ("bubblewrap: it is not installed",)))
+    with pytest.raises(sandbox.JudgeError, match=r"bubblewrap: it is not installed.*--unsafe-no-sandbox"):
+        sandbox.choose()
+    assert sandbox.choose(unsafe=True) is Level.NONE
+
+
+def test_without_bubblewrap_the_verdict_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    assert "apt install bubblewrap" in sandbox.absent(Level.BUBBLEWRAP)
+
+
+def test_without_user_namespaces_the_verdict_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho 'bwrap: No permissions to create a new namespace' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert "user namespaces must be allowed" in sandbox.broken(Level.BUBBLEWRAP)
