@@ -71,7 +71,8 @@ def test_every_switch_runs_and_spends_its_budget_on_what_is_new(toy, how) -> Non
         seen.add(ask.variant.id)
     count = purposes(told)
     assert count["baseline"] == BASELINE_READINGS
-    assert count["survey"] == (how.get("survey", 14) if how.get("surrogate", "on") == "on" else 0)
+    most = how.get("survey", 14) if how.get("surrogate", "on") == "on" else 0
+    assert min(1, most) <= count["survey"] <= most, "as much as it was given, or as the budget can afford"
     assert strategy.champion in seen
     if how.get("noise_gate") is False:
         assert count["replicate"] == 0
@@ -87,7 +88,7 @@ def test_every_switch_runs_and_spends_its_budget_on_what_is_new(toy, how) -> Non
 
 def test_it_begins_with_the_seed_then_surveys_then_hunts(toy) -> None:
     bench = toy()
-    told = bench.run(bench.strategy("wolf", surrogate="on"), 60)
+    told = bench.run(bench.strategy("wolf", budget=None, surrogate="on"), 60)
     kinds = [ask.purpose for ask, _ in told if ask.purpose is not Purpose.REPLICATE]
     assert kinds[:3] == [Purpose.BASELINE] * 3
     assert kinds[3:17] == [Purpose.SURVEY] * 14
