@@ -26,21 +26,19 @@ LOOKS = 40  # moments of a run that the alarm compares
 def command(run: str | None, count: int, as_json: bool) -> None:
     """The best texts of RUN, the text it started from, and whether a judge that selection never saw agrees."""
     found = load_run(run)
-    readings = {told.variant: told for told in found.searched if told.ok and HOLDOUT in told.metrics}
-    seed = readings.get(found.header.seed_variant)
-    if seed is None:
+    readings = _readings(found)
+    said = judgement(found)
+    if not said:
         raise UsageError(f"{found.path} has no hold-out ratings; finalists are for judge kinds reader and panel")
-    best = [id for id in found.ranking() if id in readings and id != found.header.seed_variant][:count]
-    said = judgement(found, seed, readings)
+    original = found.header.seed_variant
+    best = [id for id in found.ranking() if id in readings and id != original][:count]
     if as_json:
-        rows = [
-            {"variant": id, **_numbers(readings[id]), "files": dict(found.files(id))} for id in (*best, seed.variant)
-        ]
+        rows = [{"variant": id, **_numbers(readings[id]), "files": dict(found.files(id))} for id in (*best, original)]
         click.echo(json_line({"finalists": rows, "holdout": said}))
         return
-    for rank, id in enumerate((*best, seed.variant), 1):
+    for rank, id in enumerate((*best, original), 1):
         told = readings[id]
-        title = "the original" if id == seed.variant else f"{rank}. {id}"
+        title = "the original" if id == original else f"{rank}. {id}"
         numbers = f"rating {told.score:+.2f}, hold-out {told.metrics[HOLDOUT]:+.2f}"
         click.echo(click.style(f"{title}  {numbers}", bold=True))
         if told.feedback:
@@ -53,9 +51,12 @@ def command(run: str | None, count: int, as_json: bool) -> None:
         click.echo(sentence)
 
 
-def judgement(run: Run, seed: Told, readings: dict[str, Told]) -> list[str]:
-    """What the hold-out says of the champion, and the alarm if there is cause; a sentence each."""
-    champion = readings.get(run.champion or "")
+def judgement(run: Run) -> list[str]:
+    """What the hold-out says of the champion, and the alarm if there is cause; [] for a run without one."""
+    readings = _readings(run)
+    seed, champion = readings.get(run.header.seed_variant), readings.get(run.champion or "")
+    if seed is None:
+        return []
     if champion is None or champion.variant == seed.variant or champion.score is None or seed.score is None:
         return ["Nothing better than the original was found."]
     seen, confirmed = champion.score - seed.score, champion.metrics[HOLDOUT] - seed.metrics[HOLDOUT]
@@ -67,6 +68,11 @@ def judgement(run: Run, seed: Told, readings: dict[str, Told]) -> list[str]:
     ]
     ring = alarm(_looks(run, readings))
     return [*said, f"ALARM: {ring}. Ask people before you use it."] if ring else said
+
+
+def _readings(run: Run) -> dict[str, Told]:
+    """The last evaluation with a hold-out rating, of each variant."""
+    return {told.variant: told for told in run.searched if told.ok and HOLDOUT in told.metrics}
 
 
 def _looks(run: Run, readings: dict[str, Told]) -> Sequence[Look]:

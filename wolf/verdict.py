@@ -65,6 +65,10 @@ def closing(run: Run) -> list[tuple[str, str]]:
         search, fresh = Belief.of(told.get("search")), Belief.of(told.get("fresh"))
         scores = f"{_readings(fresh, digits)} on fresh seeds · {_readings(search, digits)} in the search"
         lines.append((name, f"{told.get('id', '-')}  {metric} {scores}"))
+    if run.told and "holdout" in run.told[0].metrics:
+        from wolf.finalists import judgement
+
+        lines += [("hold-out", sentence) for sentence in judgement(run)]
     if final.get("curse") is not None:
         lines.append(("winner's curse", _curse(final["curse"], digits)))
     if final.get("noise") is not None:
