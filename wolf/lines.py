@@ -26,6 +26,10 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             how += f" · sandbox {head.sandbox} · trust {head.trust}"
             where = [f"run: {run.path}"] if run.path else []
             return [line(f"Auto Wolf {head.version} · {head.name} · {how}"), *where]
+        case "null":
+            score = body["score"]
+            said = f"{body['status']}, as it should" if score is None else f"{number(score, digits)}, to be beaten"
+            return [line(f"null candidate, which does nothing: {said}")]
         case "told":
             told = run.told[-1]
             asked = run.asked.get(told.ordinal)
@@ -39,6 +43,13 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             return [line(f"noise: one reading varies by {number(body.get('sigma', run.noise), digits)} (sigma)")]
         case "expedition":
             return _expedition(run, body)
+        case "proposed":
+            ideas = len(body["variants"]) + len(body["problems"])
+            said = f"{len(body['variants'])} of {ideas} ideas usable" if ideas else "see notes.md"
+            said = f"no answer ({body['fault']})" if body["fault"] else said
+            return [line(f"✎ {body['model']} for {body['operator']}: {said}, ${body['cost']:.4f}")]
+        case "call" if body.get("again") and body["attempt"].bit_count() == 1:  # after 1, 2, 4, 8, ... attempts
+            return [line(f"✎ {body['model']}: {body['fault']}; asking again (attempt {body['attempt'] + 1})")]
         case "resumed":
             return [f"resumed after {run.evaluations} evaluations"]
         case "stopped":
