@@ -27,6 +27,7 @@ from judges.llm import LLM, Unanswered
 from judges.rating import Ballot, Electorate, Prior, Ratings, rate
 from judges.reader import Reader
 from judges.suspicion import suspicions
+from judges.watch import compromised
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 
@@ -36,6 +37,7 @@ PRIOR_SLOPE = 0.5  # of a reader's log odds: it is one judge among others, and o
 PRIOR_SIGMA = 1.0
 ON_A_BALLOT = 4
 ATTEMPTS = 2  # for each ballot
+CANARY_BALLOTS = 2  # on which the empty text must have stood before it says something about the judges
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ class PanelJudge(JudgeConfig):
         rest = f"; hold-out: {', '.join(self.holdout)}" if self.holdout else "; no hold-out"
         say(f"the panel: {', '.join(self.judges)}, {self.ballots} ballots per reading{rest}")
 
+    def null(self, files: Mapping[str, str]) -> None:
+        """None: a panel compares, and empty text is among its canaries."""
+
     def check(self, root: Path) -> None:
         """Whether the text to start from may be judged at all.
 
@@ -144,11 +149,14 @@ class PanelJudge(JudgeConfig):
         metrics = {"sigma": sigma, "ballots": float(len(poll.verdicts)), "lost": float(sum(poll.lost.values()))}
         if self.prior is not None:
             metrics["holdout"] = Reader.shipped(f"{self.prior}-words").read(text).raw
+        fooled = compromised(poll.ratings, [NOTHING], {}) if poll.ratings.votes[NOTHING] >= CANARY_BALLOTS else []
+        metrics["compromised"] = float(bool(fooled))
         if ORIGINAL in poll.ratings.texts:
             metrics["p_over_original"] = poll.ratings.beats(CANDIDATE, ORIGINAL)
-        return self._answer(
-            variant, context, started, Status.OK, mean, metrics, _objections(poll.verdicts), cost=poll.cost
+        feedback = "\n".join(
+            [*(f"the panel may be compromised: {what}" for what in fooled), _objections(poll.verdicts)]
         )
+        return self._answer(variant, context, started, Status.OK, mean, metrics, feedback, cost=poll.cost)
 
     def poll(self, text: str, original: str | None, judges: Sequence[str], context: Context) -> Poll:
         """Ask the judges, in turn, about one text among anchors."""

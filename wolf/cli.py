@@ -26,6 +26,7 @@ COMMANDS = {  # name -> where it is, and what it does
     "export": ("wolf.reading:export", "a run as a table, or a variant as files"),
     "report": ("wolf.report:report", "a run as one HTML page"),
     "finalists": ("wolf.finalists:command", "the best texts side by side, and whether the hold-out agrees"),
+    "duel": ("wolf.duel:command", "people compare two texts of a run, blind"),
     "calibrate": ("wolf.calibrate:command", "measure a configuration's judges against what people chose"),
     "train-reader": ("wolf.train_reader:command", "a reader model from your own A/B tests"),
     "init": ("wolf.init:command", "write a small project to start from"),

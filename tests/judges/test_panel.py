@@ -216,3 +216,12 @@ def test_a_judge_that_nobody_knows_is_one_sentence(tmp_path: Path) -> None:
 def test_a_panel_that_cannot_work_is_refused(more: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         panel(**more)
+
+
+def test_judges_that_like_the_empty_text_give_themselves_away(tmp_path: Path) -> None:
+    text = "A ghost in the budget of the river"
+    sound = evaluated(panel(ballots=6), text, tmp_path, a=StandIn(len))
+    fooled = evaluated(panel(ballots=6), text, tmp_path, a=StandIn(lambda shown: -len(shown)))
+    assert sound.metrics["compromised"] == 0
+    assert fooled.metrics["compromised"] == 1
+    assert fooled.feedback.startswith("the panel may be compromised: nothing is not in the bottom quarter")

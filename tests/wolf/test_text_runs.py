@@ -47,3 +47,27 @@ def test_the_alarm_needs_a_gap_beyond_the_error_of_the_readers() -> None:
     flattered = [Look(0.1 * i, 0.02 * i, error) for i in range(8)]
     assert alarm(agreed) is None
     assert "go back to look 7" in (alarm(flattered) or "")
+
+
+def _run(tmp_path: Path) -> str:
+    CliRunner().invoke(main, ["run", "headline", "budget.evaluations=12", f"runs={tmp_path / 'r'}", "workers.slots=1"])
+    return str(next((tmp_path / "r").iterdir()))
+
+
+def test_people_decide_a_duel_blind_and_the_champion_keeps_ties(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    votes = tmp_path / "votes.txt"
+    votes.write_text("challenger\n" * 6)
+    won = CliRunner().invoke(main, ["duel", "--run", run, "--votes", str(votes)])
+    assert won.exit_code == 0 and "take the challenger" in won.output, won.output
+    tied = CliRunner().invoke(main, ["duel", "--run", run], input="=\n" * 10)
+    assert tied.exit_code == 0 and "keep the champion" in tied.output
+    assert "Duel 10" in tied.output
+
+
+def test_votes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    (tmp_path / "votes.txt").write_text("champion\nmaybe\n")
+    result = CliRunner().invoke(main, ["duel", "--run", run, "--votes", str(tmp_path / "votes.txt")])
+    assert result.exit_code == 2
+    assert "line 2: expected challenger, champion or =, found 'maybe'" in result.output
