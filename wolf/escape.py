@@ -61,6 +61,7 @@ class Escape:
         self._since = 0
         self._droughts: list[int] = []
         self._told = 0
+        self._finds: dict[str, int] = {}  # variant -> the expedition that found it
         self.expeditions: list[Expedition] = []
 
     @property
@@ -97,38 +98,44 @@ class Escape:
         self.expeditions.append(Expedition(len(self.expeditions), kind, origin))
         return self.expeditions[-1]
 
-    def told(self, population: Population, variant: str, expedition: int | None, gain: bool) -> Expedition | None:
+    def told(
+        self, population: Population, variant: str, expedition: int | None, crowned: str | None
+    ) -> Expedition | None:
         """One evaluation was told.
 
         Args:
             population: as it is after the evaluation.
             variant: what was evaluated.
             expedition: id of the expedition it belonged to, if any.
-            gain: whether it was a significant gain for the whole search.
+            crowned: the new champion, if there is one. It may be another variant than the one just evaluated, and the
+                credit goes to the expedition that found it, even if that is over by now.
 
         Returns:
-            The expedition it belonged to, if that has just been extended or settled.
+            The expedition that has just been extended or settled, if any.
         """
         self._told += 1
         self._since += 1
-        if gain:
+        if expedition is not None:
+            self._finds[variant] = expedition
+        if crowned:
             self._droughts.append(self._since)
             self._since = 0
-        if expedition is None or self.expeditions[expedition].outcome is not None:
-            return None
-        before = self.expeditions[expedition]
-        after = self._advance(before, population, variant, gain)
-        self.expeditions[expedition] = after
-        return after if after.outcome or after.allowance != before.allowance else None
+        changed = None
+        if expedition is not None and self.expeditions[expedition].outcome is None:
+            before = self.expeditions[expedition]
+            after = self.expeditions[expedition] = self._advance(before, population, variant)
+            changed = after if after.outcome or after.allowance != before.allowance else None
+        finder = self._finds.get(crowned or "")
+        if finder is not None and self.expeditions[finder].outcome != "champion":
+            changed = self.expeditions[finder] = self._settle(self.expeditions[finder], "champion")
+        return changed
 
-    def _advance(self, trip: Expedition, population: Population, variant: str, gain: bool) -> Expedition:
+    def _advance(self, trip: Expedition, population: Population, variant: str) -> Expedition:
         loss = population.estimate(variant).mean
         climbed = loss < trip.best_loss - (population.noise or 0.0)
         trip = replace(trip, spent=trip.spent + 1)
         if loss < trip.best_loss:
             trip = replace(trip, best=variant, best_loss=loss)
-        if gain:
-            return self._settle(trip, "champion")
         if trip.best is None:
             return self._settle(trip, "empty")  # it landed on a failure: there is nothing to go on from
         if trip.spent < trip.allowance:

@@ -153,12 +153,13 @@ class Wolf:
         self._screen.told(evaluation.seconds)
         self.escape.patience = self._temper.patience
         crowning = self._gate.told(self.population, ask.variant.id)
-        pay = self._pay(ask.variant.id, before, crowning is not None)
+        crowned = crowning.variant if crowning else None
+        pay = self._pay(ask.variant.id, before, crowned)
         if ask.purpose in (Purpose.HUNT, Purpose.DEPARTURE, Purpose.EXPEDITION):
             self._bandit.told(ask.variant.origin, pay)
         if self.ideas:
             self.ideas.told(ask, evaluation, pay)
-        trip = self.escape.told(self.population, ask.variant.id, ask.expedition, crowning is not None)
+        trip = self.escape.told(self.population, ask.variant.id, ask.expedition, crowned)
         return Outcome(admission, crowning, trip)
 
     @property
@@ -337,9 +338,9 @@ class Wolf:
             genome=draft.genome if draft else None,
         )
 
-    def _pay(self, variant: str, before: str | None, crowned: bool) -> float:
+    def _pay(self, variant: str, before: str | None, crowned: str | None) -> float:
         """1 for a champion, half for a new incumbent, a little for a place among the best."""
-        if crowned:
+        if crowned == variant:
             return 1.0
         if self.population.incumbent == variant != before:
             return 0.5

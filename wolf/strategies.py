@@ -78,7 +78,7 @@ class Walk:
         crowning = self._crown(ask.variant.id, loss)
         if self.ideas:
             self.ideas.told(ask, evaluation, float(kept))
-        self.escape.told(self.population, ask.variant.id, None, crowning is not None)
+        self.escape.told(self.population, ask.variant.id, None, crowning.variant if crowning else None)
         if admission.verdict is Verdict.FAILED:
             return Outcome(admission)
         return Outcome(

@@ -26,7 +26,7 @@ class Trail:
         self.known[variant.id] = variant
         status = Status.CRASHED if loss is None else Status.OK
         self.population.tell(variant, Evaluation(variant.id, "j", status, loss))
-        return self.escape.told(self.population, variant.id, trip, gain)
+        return self.escape.told(self.population, variant.id, trip, variant.id if gain else None)
 
     def drought(self) -> None:
         """Nothing is found until an expedition is due."""
@@ -183,3 +183,26 @@ def test_switched_off_it_measures_and_does_nothing() -> None:
         trail.told(2.0)
     assert trail.escape.heat == 1
     assert not trail.escape.due
+
+
+def test_the_credit_for_a_champion_goes_to_the_expedition_that_found_it() -> None:
+    trail = Trail()
+    trail.drought()
+    trip = trail.escape.start("kick", "somewhere")
+    trail.told(3.0, trip.id)
+    find = list(trail.known)[-1]
+    while trail.escape.active:
+        trail.told(3.0, trip.id)
+    again = trail.escape.told(trail.population, find, None, find)
+    assert again and again.id == trip.id and again.outcome == "champion"
+
+
+def test_an_expedition_gets_no_credit_for_a_champion_that_somebody_else_found() -> None:
+    trail = Trail()
+    trail.told(0.1)
+    other = list(trail.known)[-1]
+    trail.drought()
+    trip = trail.escape.start("kick", "somewhere")
+    trail.told(3.0, trip.id)
+    trail.escape.told(trail.population, other, None, other)
+    assert trail.escape.expeditions[trip.id].outcome is None
