@@ -19,7 +19,7 @@ from wolf import bodies
 from wolf.asks import Ask, Purpose, Strategy
 from wolf.bodies import Body
 from wolf.budget import Budget
-from wolf.confirm import gain, standard_error
+from wolf.confirm import Gain, gain, standard_error
 from wolf.errors import SetupError
 from wolf.events import Event, Observer
 from wolf.ledger import Ledger
@@ -292,11 +292,7 @@ class Search:
 
     def _summary(self) -> Body:
         champion = self._strategy.champion or self._seed_variant.id
-        lead = gain(self._fresh.get(self._seed_variant.id, ()), self._fresh.get(champion, ()))
-        if champion == self._seed_variant.id:
-            lead = None
-        search = self._strategy.population.estimate(champion)
-        fresh = self._fresh.get(champion)
+        lead = self._gain(champion)
         trips = self._strategy.escape.expeditions
         return {
             "run": str(self._ledger.run_dir),
@@ -305,7 +301,7 @@ class Search:
             "champion": self._belief(champion),
             "seed": self._belief(self._seed_variant.id),
             "gain": {"mean": lead.mean, "low": lead.low, "high": lead.high} if lead else None,
-            "curse": search.mean - sum(fresh) / len(fresh) if fresh and search.n else None,
+            "curse": self._shift(champion),
             "expeditions": {
                 "count": len(trips),
                 "found": sum(trip.outcome in ("champion", "niche") for trip in trips),
@@ -315,6 +311,25 @@ class Search:
             "seconds": self._spent,
             "reason": "the budget is spent",
         }
+
+    def _gain(self, champion: str) -> Gain | None:
+        """The champion's lead over the seed on fresh seeds; without an interval where readings never vary."""
+        if champion == self._seed_variant.id:
+            return Gain(0.0, 0.0, 0.0)
+        seed, best = self._fresh.get(self._seed_variant.id, []), self._fresh.get(champion, [])
+        if self._strategy.population.noise == 0.0 and seed and best:
+            return Gain(seed[0] - best[0], seed[0] - best[0], seed[0] - best[0])
+        return gain(seed, best)
+
+    def _shift(self, champion: str) -> float | None:
+        """Search mean minus fresh mean, in loss units; less the seed's, which says how hard the fresh data are."""
+        shifts = []
+        for variant in (champion, self._seed_variant.id):
+            search, fresh = self._strategy.population.estimate(variant), self._fresh.get(variant)
+            if not fresh or not search.n:
+                return None
+            shifts.append(search.mean - sum(fresh) / len(fresh))
+        return shifts[0] if champion == self._seed_variant.id else shifts[0] - shifts[1]
 
     def _belief(self, variant: str) -> Body:
         readings = self._fresh.get(variant, [])
