@@ -22,7 +22,7 @@ NEIGHBOURS = 24  # ... each the best of so many single-knob moves
 LEAST_SCORED = 6  # variants with a score before there is a model
 REFIT = 8  # new evaluations before the weights are learned again, at first; later an eighth of all
 WORTH = 0.05  # the model may cost this share of an evaluation's time
-SECONDS_PER_ASK = (0.10, 1.2e-5)  # measured cost: a + b * n^2 for n modelled variants (make bench-engine)
+SECONDS_PER_ASK = (0.05, 1.5e-6)  # measured cost: a + b * n^2 for n modelled variants (make bench-engine)
 
 Mode = Literal["auto", "on", "off"]
 
@@ -38,8 +38,15 @@ class Choice:
 class Screen:
     """Owns the surrogate's upkeep: when to learn, when to step aside."""
 
-    def __init__(self, mode: Mode = "auto", climb: bool = True) -> None:
-        """`auto` steps aside while the model's own time would exceed WORTH of an evaluation's."""
+    def __init__(self, mode: Mode = "auto", climb: bool = True, expected: float | None = None) -> None:
+        """`auto` steps aside while the model's own time would exceed WORTH of an evaluation's.
+
+        Args:
+            mode: whether to have a model.
+            climb: whether the best drafts climb it.
+            expected: seconds of an evaluation, where the judge can tell; None measures them as they come.
+        """
+        self._expected = expected
         self.pool = POOL
         self._mode = mode
         self._climb = climb
@@ -56,6 +63,8 @@ class Screen:
             return self._mode == "on"
         base, growth = SECONDS_PER_ASK
         cost = base + growth * min(self._told, 300) ** 2
+        if self._expected is not None:
+            return cost <= WORTH * self._expected
         return self._told > 0 and cost <= WORTH * self._seconds / self._told
 
     def told(self, seconds: float) -> None:
