@@ -69,6 +69,10 @@ class Judge(Protocol):
         """Who is believed: nobody, answers are checked (`full`); your code (`declared`); the candidate (`reported`)."""
         ...
 
+    def null(self, files: Mapping[str, str]) -> Mapping[str, str] | None:
+        """A candidate that does nothing, to be beaten: its files, given the seed's. None if there is no such thing."""
+        ...
+
     @property
     def seconds_each(self) -> float | None:
         """What one evaluation takes at most, in wall-clock seconds; None if nobody knows."""
@@ -138,6 +142,10 @@ class JudgeConfig(BaseModel):
     def trust_level(self) -> str:
         """See `Judge.trust_level`."""
         return "declared"
+
+    def null(self, files: Mapping[str, str]) -> Mapping[str, str] | None:
+        """See `Judge.null`: empty files, unless a judge knows better."""
+        return dict.fromkeys(files, "")
 
     def check(self, root: Path) -> None:
         """See `Judge.check`; nothing to look for unless a judge says otherwise."""

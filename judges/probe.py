@@ -36,6 +36,12 @@ def environ() -> bool:
         return len(file.read(100)) > 0
 
 
+def settings() -> bool:
+    """Whether a setting of the kernel could be written, which is a way out for root (it is not)."""
+    with open("/proc/sys/kernel/core_pattern", "r+"):
+        return True
+
+
 def chmod() -> bool:
     """Whether the mode of a file that is not ours can be changed."""
     os.chmod(f"{outside}/secret", 0o601)
@@ -68,7 +74,7 @@ ATTACKS: dict[str, Callable[[], bool]] = {
     "write into Auto Wolf's own code": lambda: write(os.path.join(os.path.dirname(__file__), "wolf-probe")),
     "write into the Python installation": lambda: write(os.path.join(sys.prefix, "wolf-probe")),
     "change permissions outside its folder": chmod,
-    "change kernel settings": lambda: open("/proc/sys/kernel/core_pattern", "r+").close() is None,
+    "change kernel settings": settings,
     "read the harness's environment": environ,
     "find the harness's secrets around itself": lambda: read("/proc/self/environ") or read("/proc/1/environ"),
     "open a TCP connection": lambda: connect(socket.AF_INET, ("127.0.0.1", port)),

@@ -32,6 +32,7 @@ COMMANDS = {  # name -> where it is, and what it does
     "init": ("wolf.init:command", "write a small project to start from"),
     "check": ("wolf.check:command", "check a configuration and say what a run would do and cost"),
     "doctor": ("wolf.doctor:command", "what works on this machine, and what does not"),
+    "audit": ("wolf.audit:command", "score the champion of a finished run again, and say whether it holds"),
     "recover": ("wolf.chores:recover", "rescue what is sound of a damaged ledger"),
     "dev": ("wolf.dev.command:dev", "for developers: a server that plays a model"),
     "schema": ("wolf.chores:schema", "the JSON schema of the configuration, for editors"),

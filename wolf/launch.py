@@ -16,13 +16,14 @@ from population.evaluation import Evaluation
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
-from wolf.asks import Ask, Strategy
+from wolf.asks import Ask, Purpose, Strategy
 from wolf.budget import Budget
 from wolf.config import Config
 from wolf.errors import LedgerError, UsageError
 from wolf.events import Observer
 from wolf.hunt import Options, Wolf
 from wolf.ledger import Ledger
+from wolf.null import Null
 from wolf.operators import available
 from wolf.proposing import proposing
 from wolf.screen import Screen
@@ -109,8 +110,11 @@ def drive(
         searching.ideas = proposer
 
         def submit(ask: Ask) -> Future[Evaluation]:
-            return workers.submit(config.judge, ask.variant, root, ask.seed, llms=proposer.llms if proposer else None)
+            last = ask.purpose is Purpose.CONFIRM  # the one look at the holdout
+            llms = proposer.llms if proposer else None
+            return workers.submit(config.judge, ask.variant, root, ask.seed, last, llms)
 
+        null = Null(config.judge, seed_variant)
         search = Search(
             searching,
             submit,
@@ -123,11 +127,15 @@ def drive(
             slots=config.workers.slots,
             mode=config.search.mode,
             confirmations=config.confirm.seeds,
-            observers=observers,
+            observers=[*observers, null],
             proposer=proposer,
         )
         with _signals(search, say):
             try:
+                if not any(event.kind == "asked" for event in ledger.events()):
+                    for event in ledger.append(null.score(seed_variant, workers, root)):
+                        for observer in observers:
+                            observer(event)
                 return search.run()
             finally:
                 if proposer:
@@ -152,7 +160,7 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
     if search.strategy != "wolf":
         return BASELINES[search.strategy](population, seed_variant, search.seed, names, config.budget.evaluations)
     options = Options(search.survey, search.departures, search.novelty, search.noise_gate, search.escape)
-    screen = Screen(search.surrogate)
+    screen = Screen(search.surrogate, expected=getattr(config.judge, "seconds_expected", None))
     return Wolf(population, seed_variant, search.seed, names, config.budget.evaluations, options, screen)
 
 

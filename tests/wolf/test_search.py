@@ -147,7 +147,8 @@ def test_the_confirmation_compares_champion_and_seed_on_the_same_fresh_seeds(toy
         assert side["fresh"]["se"] > 0
     assert summary["gain"]["mean"] == pytest.approx(seed["fresh"]["mean"] - champion["fresh"]["mean"])
     assert summary["gain"]["low"] < summary["gain"]["mean"] < summary["gain"]["high"]
-    assert summary["curse"] == pytest.approx(champion["search"]["mean"] - champion["fresh"]["mean"])
+    shift = champion["search"]["mean"] - champion["fresh"]["mean"]
+    assert summary["curse"] == pytest.approx(shift - (seed["search"]["mean"] - seed["fresh"]["mean"]))
     told = [body["evaluations"] for body in of(ledger, "told") if body["purpose"] == "confirm"]
     assert told == [40] * 8, "it is not counted"
 

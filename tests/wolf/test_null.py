@@ -1,0 +1,54 @@
+"""A judge that measures nothing is noticed before the search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from wolf.cli import main
+
+CONFIG = """
+name: demo
+target: {root: ., files: [params.py]}
+judge: {kind: function, call: "judge.py:score", metric: loss, seconds: 20}
+budget: {evaluations: 4}
+confirm: {seeds: 0}
+workers: {slots: 1}
+"""
+
+
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str) -> tuple[int, str]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "task.yaml").write_text(CONFIG)
+    (tmp_path / "params.py").write_text("LR = 0.5  # knob: 0 .. 1\n")
+    (tmp_path / "judge.py").write_text(judge)
+    done = CliRunner().invoke(main, ["run", "task.yaml"])
+    return done.exit_code, done.output
+
+
+def test_a_judge_that_measures_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, said = run(tmp_path, monkeypatch, "def score(folder, seed): return 1.0\n")
+    assert code == 3, said
+    assert ", to be beaten" in said
+    assert "the null candidate, which does nothing, scores 1 and the seed 1" in said
+
+
+def test_a_judge_that_needs_the_files_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = "import runpy\ndef score(folder, seed): return runpy.run_path(str(folder / 'params.py'))['LR']\n"
+    code, said = run(tmp_path, monkeypatch, judge)
+    assert code == 0, said
+    assert "null candidate, which does nothing: crashed, as it should" in said
+    audited = CliRunner().invoke(main, ["audit"])
+    assert audited.exit_code == 0, audited.output
+    assert "the champion holds" in audited.output
+
+
+def test_an_audit_notices_a_score_that_nobody_can_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = "import runpy\ndef score(folder, seed): return runpy.run_path(str(folder / 'params.py'))['LR'] + SHIFT\n"
+    assert run(tmp_path, monkeypatch, judge.replace("SHIFT", "0"))[0] == 0
+    (tmp_path / "judge.py").write_text(judge.replace("SHIFT", "1"))
+    audited = CliRunner().invoke(main, ["audit"])
+    assert audited.exit_code == 1
+    assert "does NOT hold" in audited.output
