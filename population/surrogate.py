@@ -6,7 +6,9 @@ with the parts d_k of `distance.Metric`. Powers up to 2 of such distances keep t
 between the roughness of 1 and the smoothness of 2, each of which loses badly where the other wins (docs/search.md).
 
 The weights w_k, the signal s^2 and the noise are the maximum of the marginal likelihood under log-normal priors
-(Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 5). Losses are clipped at their 80th
+(Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 5). The prior of the weights shrinks with
+the number D of parts as D^-0.75, which is length scales growing with sqrt(D) (Hvarfner, Hellsten & Nardi, "Vanilla
+Bayesian Optimization Performs Great in High Dimensions", 2024). Losses are clipped at their 80th
 percentile and standardised: a bad variant is far from good, not infinitely far. A failure counts as a clipped loss.
 
 A fit is a pure function of the observations, so a resumed run fits the same model.
@@ -26,7 +28,7 @@ Array = NDArray[np.float64]
 
 CLIP_PERCENTILE = 80.0
 MAX_POINTS = 300
-_WEIGHT_PRIOR = (np.log(0.3), 1.5)  # mean and standard deviation of log w_k
+_WEIGHT_PRIOR = (0.9, 1.5)  # w_k of one part, shrinking with their number; standard deviation of log w_k
 _NOISE_PRIOR_SD = 1.0
 _JITTER = 1e-6
 
@@ -146,7 +148,8 @@ def _learn(parts: Floats, target: Array, counts: Array, noise_guess: float) -> H
     from scipy.optimize import minimize
 
     knobs, size = len(parts), len(target)
-    centre = np.concatenate([np.full(knobs, _WEIGHT_PRIOR[0]), [0.0, np.log(noise_guess)]])
+    typical = np.log(_WEIGHT_PRIOR[0] * knobs**-0.75)
+    centre = np.concatenate([np.full(knobs, typical), [0.0, np.log(noise_guess)]])
     spread = np.concatenate([np.full(knobs, _WEIGHT_PRIOR[1]), [1.0, _NOISE_PRIOR_SD]])
     diagonal = np.diag(1.0 / counts)
 
