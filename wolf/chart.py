@@ -77,7 +77,7 @@ def ticks(span: Span, about: int = 6) -> list[float]:
     """Round values inside `span`, about so many."""
     rough = (span.high - span.low) / about
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * size for size in (1, 2, 2.5, 5, 10) if power * size >= rough * 0.999)
+    step = next(power * size for size in (1, 2, 5, 10) if power * size >= rough * 0.999)
     first = math.ceil(span.low / step)
     return [round(k * step, 12) for k in range(first, math.floor(span.high / step) + 1)]
 
