@@ -114,7 +114,16 @@ def drive(
             llms = proposer.llms if proposer else None
             return workers.submit(config.judge, ask.variant, root, ask.seed, last, llms)
 
-        null = Null(config.judge, seed_variant)
+        def record(records: list[tuple[str, Body]]) -> None:
+            for event in ledger.append(records):
+                for observer in observers:
+                    observer(event)
+
+        watching = [*observers]
+        if not any(event.kind == "asked" for event in ledger.events()):
+            watching.append(
+                Null(config.judge, seed_variant, lambda null: workers.submit(config.judge, null, root, 0), record)
+            )
         search = Search(
             searching,
             submit,
@@ -127,15 +136,11 @@ def drive(
             slots=config.workers.slots,
             mode=config.search.mode,
             confirmations=config.confirm.seeds,
-            observers=[*observers, null],
+            observers=watching,
             proposer=proposer,
         )
         with _signals(search, say):
             try:
-                if not any(event.kind == "asked" for event in ledger.events()):
-                    for event in ledger.append(null.score(seed_variant, workers, root)):
-                        for observer in observers:
-                            observer(event)
                 return search.run()
             finally:
                 if proposer:

@@ -1,47 +1,53 @@
-"""The null candidate: one that does nothing, scored before the search, to notice a judge that measures nothing."""
+"""The null candidate: one that does nothing, scored beside the seed, to notice a judge that measures nothing."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 
 from judges.base import Judge
+from population.evaluation import Evaluation
 from population.variant import Variant
 from wolf.bodies import Body, evaluated
 from wolf.errors import SetupError
 from wolf.events import Event
-from wolf.workers import LocalWorkers
 
 
 class Null:
-    """Scores the null candidate and watches that the seed beats it."""
+    """An observer of a fresh run: at the seed's first score it says what the null candidate scores."""
 
-    def __init__(self, judge: Judge, seed: Variant) -> None:
-        self._judge = judge
+    def __init__(
+        self,
+        judge: Judge,
+        seed: Variant,
+        submit: Callable[[Variant], Future[Evaluation]],
+        record: Callable[[list[tuple[str, Body]]], None],
+    ) -> None:
+        """Start the evaluation, unless the judge has no null candidate; `record` writes events down and shows them."""
+        files = judge.null(seed.files)
+        self._goal = judge.goal
         self._seed = seed.id
-        self._loss: float | None = None
-
-    def score(self, seed: Variant, workers: LocalWorkers, root: Path) -> list[tuple[str, Body]]:
-        """Evaluate it. The event `null`, to be recorded; none if this judge has no null candidate."""
-        files = self._judge.null(seed.files)
-        if files is None:
-            return []
-        evaluation = workers.submit(self._judge, Variant(files), root, seed=0).result()
-        if evaluation.score is not None:
-            self._loss = self._judge.goal.loss(evaluation.score)
-        return [("null", evaluated(evaluation))]
+        self._record = record
+        self._future = submit(Variant(files)) if files is not None else None
 
     def __call__(self, event: Event) -> None:
-        """An observer: looks at the first score of the seed.
+        """Take in an event.
 
         Raises:
-            SetupError: if the null candidate is as good.
+            SetupError: if the null candidate is as good as the seed.
         """
-        if self._loss is None or event.kind != "told" or event.body["variant"] != self._seed:
+        if self._future is None or event.kind != "told" or event.body["variant"] != self._seed:
             return
-        score, null = event.body["evaluation"]["score"], self._judge.goal.loss(self._loss)
-        if score is not None and self._judge.goal.loss(score) >= self._loss:
+        future, self._future = self._future, None
+        with suppress(CancelledError):
+            evaluation = future.result()
+            self._record([("null", evaluated(evaluation))])
+            self._compare(evaluation.score, event.body["evaluation"]["score"])
+
+    def _compare(self, null: float | None, seed: float | None) -> None:
+        if null is not None and seed is not None and self._goal.loss(seed) >= self._goal.loss(null):
             raise SetupError(
-                f"the null candidate, which does nothing, scores {null:g} and the seed {score:g}: the judge does not "
+                f"the null candidate, which does nothing, scores {null:g} and the seed {seed:g}: the judge does not "
                 "measure what the files do; see judge: in the configuration"
             )
-        self._loss = None
