@@ -16,7 +16,10 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from typing import Any
+
+TYPE_CHECKING = False  # importing typing costs more than all the rest of a start
+if TYPE_CHECKING:
+    from typing import Any
 
 FILTER_DESCRIPTOR = 9
 PR_CAPBSET_DROP, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 24, 22, 38
