@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import click
 from wolf.errors import UsageError
 
 if TYPE_CHECKING:
+    from judges.calibrate import Choose
     from judges.llm import LLM, Prompt, Reply
     from wolf.config import Config
     from wolf.llm import Model
@@ -20,12 +22,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("config")
+@click.argument("overrides", nargs=-1)
 @click.option("--pairs", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="CSV: won,lost or a,b,impressions_a,clicks_a,impressions_b,clicks_b; optionally group.")  # fmt: skip
 @click.option("--most", type=click.IntRange(1), default=1000, show_default=True, help="Pairs to ask about.")
 @click.option("--judge", "only", multiple=True, help="Measure this judge only; may be repeated.")
-def command(config: str, pairs: Path, most: int, only: tuple[str, ...]) -> None:
-    """Measure the judges of CONFIG on pairs of texts of which people chose one.
+def command(config: str, overrides: tuple[str, ...], pairs: Path, most: int, only: tuple[str, ...]) -> None:
+    """Measure the judges of CONFIG (with OVERRIDES, `a.b=value`) on pairs of texts of which people chose one.
 
     Says how often each is right, how often the order of the texts decides, and how many independent votes the panel is
     worth. Models are asked about 1.05 times per pair; readers cost nothing.
@@ -34,19 +37,24 @@ def command(config: str, pairs: Path, most: int, only: tuple[str, ...]) -> None:
     from judges.pairs import read_pairs
     from wolf.config import load
 
-    loaded = load(config)
+    loaded = load(config, overrides)
     found = read_pairs(pairs)
     if len(found) > most:
         click.echo(f"{most} of {len(found)} pairs, drawn at random")
         found = random.Random(0).sample(found, most)
-    judges = judges_of(loaded.judge, _models(loaded))
+    with _models(loaded) as models:
+        judges = judges_of(loaded.judge, models)
+        lines = report([measure(name, choose, found) for name, choose in _chosen(judges, only, config).items()])
+    for line in lines:
+        click.echo(line)
+
+
+def _chosen(judges: Mapping[str, Choose], only: tuple[str, ...], config: str) -> Mapping[str, Choose]:
     if not judges:
         raise UsageError(f"the judge of {config} does not compare texts; calibrate knows judge kinds reader and panel")
     if unknown := set(only) - judges.keys():
         raise UsageError(f"{config} has no judge {sorted(unknown)[0]!r}; its judges are {', '.join(judges)}")
-    chosen = {name: choose for name, choose in judges.items() if not only or name in only}
-    for line in report([measure(name, choose, found) for name, choose in chosen.items()]):
-        click.echo(line)
+    return {name: choose for name, choose in judges.items() if not only or name in only}
 
 
 class _Asked:
@@ -70,10 +78,17 @@ class _Asked:
         return future
 
 
-def _models(config: Config) -> Mapping[str, LLM]:
+@contextmanager
+def _models(config: Config) -> Iterator[Mapping[str, LLM]]:
     """The models that the configuration's judges ask."""
     if config.llm is None:
-        return {}
+        yield {}
+        return
     from wolf.models import build
 
-    return {name: _Asked(model) for name, model in build(config.llm)[0].items()}
+    models = build(config.llm)[0]
+    try:
+        yield {name: _Asked(model) for name, model in models.items()}
+    finally:
+        for model in models.values():
+            model.close()

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from judges.cage import Level
 from judges.llm import Prompt
 from judges.stand_ins import StandIn
 from wolf import launch
+from wolf.cli import main
 from wolf.config import load
 from wolf.dev.players import competent
 from wolf.dev.server import FakeServer
@@ -75,6 +77,18 @@ def test_stopping_does_not_wait_for_votes_that_never_come(tmp_path: Path, monkey
     monkeypatch.setattr(Search, "run", stopped)
     events, finished = run(tmp_path, fault=lambda number: "silent")
     assert finished is None and events[-1].kind == "stopped"
+
+
+def test_models_are_calibrated_over_the_wire(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.csv"
+    lines = [f"The Street By School {n} Is Open,City News Number {n} Of This Week" for n in range(12)]
+    pairs.write_text("won,lost\n" + "\n".join(lines))
+    with FakeServer(player) as server:
+        given = ["calibrate", "headline_panel", f"llm.base_url={server.url}", "--pairs", str(pairs)]
+        result = CliRunner().invoke(main, given)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("claude-haiku-5-5: 100.0% right")
+    assert "verdict: usable" in result.output
 
 
 def test_a_ballot_goes_over_the_wire_with_its_rules(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ BAD = [
     (GOOD.replace("metric", "metrics"), "bad.yaml:2:1: judge.metric: is missing",
      "bad.yaml:5:3: judge.metrics: unknown key, did you mean 'metric'?"),
     # kinds
-    (GOOD.replace("command", "comand"), "bad.yaml:3:3: judge.kind: expected one of command, function, training, "
-     "found 'comand', did you mean 'command'?"),
+    (GOOD.replace("command", "comand"), "bad.yaml:3:3: judge.kind: expected one of command, function, panel, reader, "
+     "training, found 'comand', did you mean 'command'?"),
     (GOOD.replace("  kind: command\n", ""), "bad.yaml:2:1: judge.kind: is missing"),
     ("judge: {kind: training, corpus: {kind: fils}}\n" + GOOD.partition("judge")[0] + "budget: {hours: 1}\n",
      "bad.yaml:1:34: judge.corpus.kind: expected one of stdlib, files, climbmix, found 'fils', did you mean 'files'?"),
