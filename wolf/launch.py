@@ -26,6 +26,7 @@ from wolf.ledger import Ledger
 from wolf.null import Null
 from wolf.operators import available
 from wolf.proposing import proposing
+from wolf.sameness import Sameness
 from wolf.screen import Screen
 from wolf.search import Search, Stop
 from wolf.strategies import BASELINES
@@ -108,8 +109,14 @@ def drive(
         proposing(config, ledger.run_dir, searching.population, say) as proposer,
     ):
         searching.ideas = proposer
+        asked = dict.fromkeys(event.body["variant"] for event in ledger.events() if event.kind == "asked")
+        sameness = Sameness(config.judge.name, [seed_variant, *map(ledger.variant, asked)])
 
         def submit(ask: Ask) -> Future[Evaluation]:
+            if known := sameness.verdict(ask.variant, ask.seed):
+                done: Future[Evaluation] = Future()
+                done.set_result(known)
+                return done
             last = ask.purpose is Purpose.CONFIRM  # the one look at the holdout
             llms = proposer.llms if proposer else None
             return workers.submit(config.judge, ask.variant, root, ask.seed, last, llms)
