@@ -126,3 +126,17 @@ def test_without_user_namespaces_the_verdict_says_so(monkeypatch: pytest.MonkeyP
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert "user namespaces must be allowed" in sandbox.broken(Level.BUBBLEWRAP)
+
+
+def test_the_key_is_nowhere_in_the_run(tmp_path: Path) -> None:
+    key = f"sk-ant-canary-{uuid.uuid4().hex}"
+    env = {**os.environ, "ANTHROPIC_API_KEY": key, "PYTHONPATH": str(GAUNTLET.parents[2])}
+    command = [sys.executable, "-m", "wolf", "run", "knobs", "budget.evaluations=4", "confirm.seeds=0"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    if "no sandbox holds" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) >= 2
+    assert key not in done.stdout + done.stderr
+    assert [path for path in files if key.encode() in path.read_bytes()] == []
