@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all bench-scoring check format bench bench-engine bench-noise wheel clean
+.PHONY: help setup demo test test-all bench-scoring check format bench bench-engine bench-noise bench-judges train-readers wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,12 @@ bench-scoring: setup  ## what the sandbox and the audit cost
 
 bench-noise: setup  ## seed-to-seed sigma and baseline-to-good range of the CPU training target
 	$(BIN)/python benchmarks/training_noise.py
+
+bench-judges: setup  ## evolve texts under the readers, and see what the hold-out says
+	$(BIN)/python benchmarks/text_judges.py
+
+train-readers: setup  ## train the shipped readers of headlines and arguments again (needs their data)
+	$(BIN)/python benchmarks/train_readers.py
 
 wheel: setup  ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps -w dist .

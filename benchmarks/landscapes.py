@@ -97,7 +97,7 @@ def knobs(seed: int, rugged: bool = False, noise: float = 0.01) -> Landscape:
 
 
 def training(seed: int, noise: float = 0.03) -> Landscape:
-    """40 knobs shaped like a training script's: few matter, some are coupled by the compute they cost, noise hides the rest.
+    """40 knobs like a training script's: few matter, some are coupled by what they cost, noise hides the rest.
 
     From the start to the optimum it is about 0.8, 25 times the noise, as on the CPU training target.
     """

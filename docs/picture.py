@@ -1,6 +1,6 @@
 """Write a run's best-so-far curve as an SVG that stands alone, for the README.
 
-    python docs/picture.py RUN docs/img/val_bpb.svg
+python docs/picture.py RUN docs/img/val_bpb.svg
 """
 
 import re

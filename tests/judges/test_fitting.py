@@ -13,7 +13,8 @@ from judges.pairs import Pair, read_pairs
 from judges.reader import Reader
 from wolf.cli import main
 
-NOUNS = "cat dog river house garden letter morning teacher song winter road market window friend story".split()
+WORDS = "cat dog river house garden letter morning teacher song winter road market window friend story"
+NOUNS = WORDS.split()
 
 
 def world(groups: int, seed: int = 0) -> list[Pair]:

@@ -88,7 +88,9 @@ def test_a_gigantic_text_is_invalid_and_takes_no_time(tmp_path: Path) -> None:
     assert found.seconds < 0.2
 
 
-@pytest.mark.parametrize("text", ["Das ist eine kurze Meldung über den neuen Minister", "新しい大臣についての短い記事です よろしく"])
+@pytest.mark.parametrize(
+    "text", ["Das ist eine kurze Meldung über den neuen Minister", "新しい大臣についての短い記事です よろしく"]
+)
 def test_another_language_is_refused_or_empty_and_never_rated(text: str, tmp_path: Path) -> None:
     assert judged(text, tmp_path).score is None
 

@@ -52,7 +52,9 @@ def test_any_name_that_git_understands(repo: Path) -> None:
     assert Target.of(load(str(config(repo, "HEAD~2"))).target).seed().files["train.py"].startswith("LR = 0.1")
 
 
-@pytest.mark.parametrize(("at", "words"), [("nonsense", "no train.py at commit nonsense"), ("--output=x", "no train.py")])
+@pytest.mark.parametrize(
+    ("at", "words"), [("nonsense", "no train.py at commit nonsense"), ("--output=x", "no train.py")]
+)
 def test_a_commit_that_is_not_there_is_one_sentence_with_its_place(repo: Path, at: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as error:
         load(str(config(repo, at)))

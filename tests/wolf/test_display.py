@@ -73,7 +73,10 @@ def test_json_is_one_object_per_event_and_nothing_else(story: Story, capsys: pyt
 def test_plain_lines_say_what_changed_and_why(story: Story) -> None:
     text = plain(story(), path=None)
     first, *rest = text.splitlines()
-    assert first == "Auto Wolf 0.1.0 · demo · wolf · seed 0 · 2 workers · minimize val_bpb · sandbox bubblewrap · trust reported"
+    assert (
+        first
+        == "Auto Wolf 0.1.0 · demo · wolf · seed 0 · 2 workers · minimize val_bpb · sandbox bubblewrap · trust reported"
+    )
     assert "[ 4/40]    3.824  19bad7f5  admitted   survey" in text
     assert "LR 0.02 -> 0.013, DEPTH 4 -> 6 · because it was" in text
     assert "crashed" in text and "ValueError" in text
