@@ -1,8 +1,8 @@
 """Calls to models, on the books: nothing is sent before its worst case is reserved, or used before it is written.
 
-    put / ask  ->  reserved  ->  answered                      the reply, with its true cost
-                       ^     ->  failed (again)  ->  reserved  another attempt, after a pause
-                                 failed                        there will be no reply
+    waiting  ->  reserved  ->  answered                      the reply, with its true cost
+                     ^     ->  failed (again)  ->  reserved  another attempt, after a pause
+                               failed                        there will be no reply
 
 Every arrow is a `call` event in the ledger. `Calls` is a fold of them, so a resumed run knows every answer it has ever
 paid for, and what was spent. `pump` moves everything along and belongs to one thread; `ask` may be called from any.
@@ -65,6 +65,8 @@ class Call:
     due: float = 0.0  # of the next attempt, on the clock
     since: float | None = None  # first attempt of this session
     sent: Future[Reply] | None = None
+    written: bool = False  # whether the ledger knows of it
+    orphan: bool = False  # whether whoever asked is gone with an earlier session
     asker: Future[Reply] = field(default_factory=Future)
 
     @property
@@ -97,6 +99,7 @@ class Calls:
         self._clock = clock
         self._asked: SimpleQueue[tuple[Prompt, Future[Reply], str | None]] = SimpleQueue()
         self._silent = False
+        self._answered = False  # in this session; until then one request at a time, for the next may be as useless
         self._systems: dict[str, str] = {}  # by hash, as far as they are in the ledger
         self._refused: Counter[str] = Counter()  # in a row, by model
         self.calls: list[Call] = []
@@ -164,7 +167,7 @@ class Calls:
         """
         self._collect()
         records = [self._arrived(call) for call in self._open.values() if call.state == "reserved" and _back(call)]
-        sending = self._sendable(start)
+        sending = self._next(start and not any(body.get("kind") == Kind.FATAL for body in records))
         records += sending
         if records:
             commit([("call", body) for body in records])
@@ -184,7 +187,8 @@ class Calls:
 
     def settle(self, commit: Commit) -> None:
         """Give up everything that is open; what is under way is charged at its worst."""
-        bodies = [_failed(c, "abandoned", "the run ended first", c.worst, again=False) for c in self._open.values()]
+        bodies = [{**_failed(c, "abandoned", "the run ended first", c.worst, again=False), **self._first(c)}
+                  for c in self._open.values()]  # fmt: skip
         if bodies:
             commit([("call", body) for body in bodies])
         for body in bodies:
@@ -199,13 +203,14 @@ class Calls:
             self._systems.setdefault(said["system"], body.get("system", ""))
             prompt = Prompt(body["purpose"], self._systems[said["system"]], said["user"], said["max_tokens"],
                             said["schema"])  # fmt: skip
-            self.put(prompt, body["model"], body["about"])
+            self.put(prompt, body["model"], body["about"]).orphan = body["about"] is None
         call: Call = self.calls[body["call"]]
+        call.written = True
         self._systems.setdefault(_hash(call.prompt.system), call.prompt.system)
         call.state = "waiting" if body.get("again") else body["state"]
         call.attempt = body["attempt"]
-        if body["state"] == "reserved":
-            call.worst = body["worst"]
+        if body["state"] in ("waiting", "reserved"):
+            call.worst = body.get("worst", 0.0)
             return call
         call.worst = 0.0
         call.cost += body["cost"]
@@ -243,18 +248,23 @@ class Calls:
             self.calls.append(call)
             self._open[call.id] = call
 
-    def _sendable(self, start: bool) -> list[Body]:
-        """Reservations for what may leave now, and failures for what the ceiling forbids."""
+    def _next(self, start: bool) -> list[Body]:
+        """Reservations for what may leave now, failures for what the ceiling forbids, and what is new and has to wait.
+
+        In the order of the calls, so that a reader can count on the first event of each.
+        """
         bodies: list[Body] = []
         busy = sum(call.state == "reserved" and not _back(call) for call in self._open.values())
         held = self.spent + self.reserved
+        most = self._at_once if self._answered else 1
         for call in self._open.values():
-            if (
-                call.state != "waiting"
-                or call.due > self._clock()
-                or busy >= self._at_once
-                or not (start or call.about is None)
-            ):
+            if call.state != "waiting" or call.due > self._clock() or busy >= most or not (start or call.about is None):
+                if not call.written:
+                    bodies.append({"call": call.id, "state": "waiting", "attempt": 0, "model": call.model,
+                                   **self._first(call)})  # fmt: skip
+                continue
+            if call.orphan:
+                bodies.append(_failed(call, "interrupted", "nobody waits for it any more", 0.0, again=False))
                 continue
             worst = self._prices[call.model].worst(call.prompt)
             if held + worst > self._usd:
@@ -270,7 +280,7 @@ class Calls:
 
     def _first(self, call: Call) -> Body:
         """What only the first event of a call says: the prompt, and a system text only the first time it is used."""
-        if call.attempt:
+        if call.written:
             return {}
         prompt, digest = call.prompt, _hash(call.prompt.system)
         said = {"system": digest, "user": prompt.user, "max_tokens": prompt.max_tokens,
@@ -294,6 +304,7 @@ class Calls:
             return self._faulty(call, fault)
         except Exception as error:
             return self._faulty(call, Fault(Kind.BROKEN, "broken answer", f"{type(error).__name__}: {error}"[:300]))
+        self._answered = True
         return {
             "call": call.id, "state": "answered", "attempt": call.attempt, "model": call.model, "text": reply.text,
             "stop": reply.stop, "usage": asdict(reply.usage), "cost": self._prices[call.model].cost(reply.usage),
@@ -301,6 +312,7 @@ class Calls:
         }  # fmt: skip
 
     def _faulty(self, call: Call, fault: Fault) -> Body:
+        self._answered = self._answered or fault.kind is Kind.USELESS
         if fault.usage is not None:
             cost = self._prices[call.model].cost(fault.usage)
         else:

@@ -92,6 +92,7 @@ class Remote:
         self._extra_body = dict(extra_body or {})
         self._headers = dict(headers or {})
         self._client: Any = None
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def send(self, prompt: Prompt) -> Future[Reply]:
         """See `Model.send`."""
@@ -100,9 +101,24 @@ class Remote:
     def close(self) -> None:
         """See `Model.close`."""
         if self._client is not None:
-            asyncio.run_coroutine_threadsafe(self._client.close(), _loop()).result(5)
+            asyncio.run_coroutine_threadsafe(self._close(), _loop()).result(5)
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.close()
 
     async def _attempt(self, prompt: Prompt) -> Reply:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            return await self._request_and_reply(prompt)
+        finally:
+            self._tasks.discard(task)
+
+    async def _request_and_reply(self, prompt: Prompt) -> Reply:
         import anthropic
 
         if self._client is None:

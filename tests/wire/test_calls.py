@@ -127,6 +127,26 @@ def test_an_answer_that_is_none_is_paid_for_and_not_asked_again(name):
         call.asker.result(0)
 
 
+def test_until_something_is_answered_one_request_is_under_way_at_a_time():
+    refused = Fault(Kind.FATAL, "http 401")
+    model, books = Played(refused), Books()
+    calls = Calls({"m": model}, {"m": PRICE}, 100)
+    for n in range(4):
+        calls.put(PROMPT, "m", {"n": n})
+    with pytest.raises(SetupError):
+        for _ in range(9):
+            calls.pump(books)
+    assert model.sent == 1
+    model = Played(reply())
+    calls = Calls({"m": model}, {"m": PRICE}, 100)
+    for n in range(4):
+        calls.put(PROMPT, "m", {"n": n})
+    calls.pump(books)
+    assert model.sent == 1
+    calls.pump(books)
+    assert model.sent == 4
+
+
 def test_an_outage_is_given_up_when_patience_ends():
     call, _calls, _, requests = over_the_wire(lambda n: "529", patience=0.3)
     assert (call.state, call.why) == ("failed", "http 529")
@@ -176,12 +196,14 @@ def test_what_was_under_way_when_the_run_died_is_charged_and_asked_again():
     books = Books()
     never = Future()
     model = Played(reply())
-    model.send = lambda prompt: never
     calls = Calls({"m": model}, {"m": PRICE}, 100)
+    calls.put(PROMPT, "m", {"n": 0})
+    run(calls, books)
+    model.send = lambda prompt: never
     calls.put(PROMPT, "m", {"n": 1})
     calls.ask(PROMPT)  # a judge: the evaluation starts anew after a resume, and asks by itself
     calls.pump(books)
-    assert books.states == ["reserved"] * 2
+    assert books.states == ["reserved", "answered", "reserved", "reserved"]
     again, after = Calls({"m": Played(reply())}, {"m": PRICE}, 100), Books()
     for body in books.bodies:
         again.restore(body)
@@ -190,7 +212,7 @@ def test_what_was_under_way_when_the_run_died_is_charged_and_asked_again():
     assert [(b["state"], b.get("again")) for b in after.bodies] == [
         ("failed", True), ("failed", False), ("reserved", None), ("answered", None)
     ]  # fmt: skip
-    assert again.spent == pytest.approx(2 * PRICE.worst(PROMPT) + PRICE.cost(Usage(20, 10)))
+    assert again.spent == pytest.approx(2 * PRICE.worst(PROMPT) + 2 * PRICE.cost(Usage(20, 10)))
 
 
 def test_the_worst_case_is_written_before_the_request_leaves():
