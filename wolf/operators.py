@@ -139,8 +139,6 @@ def _reopen(scene: Scene, rng: random.Random) -> Draft | None:
     """What some variant once changed in its parent, changed in the centre: a discard is one only in its own basin."""
     if not scene.population.pool:
         return None
-    if not scene.population.pool:
-        return None
     member = rng.choice(scene.population.pool)
     parents = scene.population.variant(member).parents
     if member == scene.centre or not parents:
