@@ -19,7 +19,6 @@ from statistics import median
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from population.evaluation import Evaluation, Goal, Status
-from population.genome import Genome
 from population.knobs import Space
 from population.perturb import nudge
 from population.pool import Population
@@ -40,7 +39,6 @@ class Bench:
     def __init__(self, mode: Mode) -> None:
         seed = Variant({"train.py": SEED_FILE.read_text()})
         self.space = Space.of(seed.files)
-        self.genome = Genome.of(seed.files, self.space)
         self.recent = {seed.id: seed}
         self.population = Population(self.space, Goal.MINIMIZE, self.recall)
         self.search = Wolf(self.population, seed, 0, available(True, True, False), None, Options(), Screen(mode))
@@ -71,10 +69,11 @@ class Bench:
         """Fill the population with nudges of the seed, without the strategy's deliberations."""
         while len(self.population) < size:
             self.ordinal += 1
-            child = nudge(self.genome, self.space, stream(1, self.ordinal, "grow"), 3)
+            parent = self.population.pool[0]
+            child = nudge(self.population.genome(parent), self.space, stream(1, self.ordinal, "grow"), 3)
             if child is None:
                 return
-            variant = Variant(child.files())
+            variant = Variant(child.files(), (parent,))
             self.population.expect(variant, child)
             self.population.tell(variant, Evaluation(variant.id, "bench", Status.OK, self.score()))
             if variant.id in self.population.pool:
@@ -98,6 +97,8 @@ def main() -> None:
         )
     for size in (30, 100, 300):
         bench = Bench("on")
+        for _ in range(3):
+            bench.step()
         bench.grow(size)
         for _ in range(20):
             bench.step()

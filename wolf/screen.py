@@ -85,8 +85,10 @@ class Screen:
         When it has learned new weights they are in `learned`, to be recorded with the ask.
         """
         self.learned = None
+        if not self.on:
+            return None
         data = population.observations()
-        if not self.on or np.isfinite(data.losses).sum() < LEAST_SCORED or np.nanstd(data.losses) == 0:
+        if np.isfinite(data.losses).sum() < LEAST_SCORED or np.nanstd(data.losses) == 0:
             return None
         due = self._hyper is None or len(population) >= self._hyper_size + max(REFIT, self._hyper_size // 8)
         model = Surrogate(population.metric, data, population.noise, None if due else self._hyper)
