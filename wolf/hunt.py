@@ -290,17 +290,14 @@ class Wolf:
         """About `count` drafts, each operator with the share that the bandit gives it."""
         names = [n for n in self._names if not (local and n == "perturb:draw")]
         shares = self._bandit.shares(names)
-        mates: list[str] = []
+        mates = self._parents(MATES, rng, self._novelty(self.escape.heat))
         for _ in range(max(count, TRIES)):
             at = centre(rng)
-            stepping = not self._screen.on and rng.random() < 0.9
-            if not stepping and not mates:
-                mates = self._parents(MATES, rng, self._novelty(self.escape.heat))
             scene = Scene(self.population, at, [m for m in mates if m != at])
-            if stepping:
-                draft = mutate(scene, rng, names)
-            else:
+            if self._screen.on:
                 draft = OPERATORS[rng.choices(names, [shares[n] for n in names])[0]](scene, rng)
+            else:
+                draft = mutate(scene, rng, names) if rng.random() < 0.9 else OPERATORS[rng.choice(names)](scene, rng)
             if draft:
                 yield draft
 
