@@ -3,7 +3,7 @@
     k(a, b) = s^2 * exp(-sum_k w_k d_k(a, b)^1.5)
 
 with the parts d_k of `distance.Metric`. Powers up to 2 of such distances keep the kernel positive definite; 1.5 lies
-between the roughness of 1 and the smoothness of 2, each of which loses badly where the other wins (docs/search.md).
+between the roughness of 1, too wary on smooth landscapes, and the smoothness of 2, too bold on rugged ones.
 
 The weights w_k, the signal s^2 and the noise are the maximum of the marginal likelihood under log-normal priors
 (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 5). The prior of the weights shrinks with

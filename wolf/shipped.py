@@ -45,5 +45,5 @@ def find(name: str, folder: Path | None = None) -> Path:
     if path.is_file():
         return path
     near = get_close_matches(name, presets(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the presets are {', '.join(presets()) or 'missing'};"
+    hint = f"did you mean {near[0]!r}?" if near else f"the presets are {', '.join(presets()) or 'missing'}."
     raise UsageError(f"there is no preset {name!r}: {hint} A file of your own needs its ending, such as ./{name}.yaml")
