@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from population.literals import Site, Value, read_number
@@ -37,6 +37,13 @@ class Knob:
     log: bool = False
     choices: tuple[Value, ...] = ()
     power: bool = False
+    _start: float = field(init=False, repr=False, compare=False, default=0.0)  # where the scale begins
+    _length: float = field(init=False, repr=False, compare=False, default=1.0)
+
+    def __post_init__(self) -> None:
+        start = self._scale(self.low)
+        object.__setattr__(self, "_start", start)
+        object.__setattr__(self, "_length", self._scale(self.high) - start)
 
     @property
     def categorical(self) -> bool:
@@ -60,22 +67,20 @@ class Knob:
         """Where a value lies between `low` (0) and `high` (1), clipped; for a choice its index, only to store it."""
         if self.categorical:
             return self.choices.index(value) / (len(self.choices) - 1)
-        low, high = self._scale(self.low), self._scale(self.high)
-        return min(1.0, max(0.0, (self._scale(float(value)) - low) / (high - low)))
+        return min(1.0, max(0.0, (self._scale(float(value)) - self._start) / self._length))
 
     def at(self, unit: float) -> Value:
         """The value there; the inverse of `unit` up to rounding. Floats get about four significant digits."""
         unit = min(1.0, max(0.0, unit))
         if self.categorical:
             return self.choices[round(unit * (len(self.choices) - 1))]
-        low, high = self._scale(self.low), self._scale(self.high)
-        scaled = low + unit * (high - low)
+        scaled = self._start + unit * self._length
         if self.power:
             return int(2 ** round(scaled))
         value = math.pow(2.0, scaled) if self.log else scaled
         if self.kind == "int":
             return int(min(self.high, max(self.low, round(value))))
-        width = abs(value) * (high - low) if self.log else high - low
+        width = abs(value) * self._length if self.log else self._length
         value = round(value, 3 - math.floor(math.log10(width))) if width > 0 else value
         return float(min(self.high, max(self.low, value)))
 

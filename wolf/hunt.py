@@ -8,10 +8,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from population.evaluation import Evaluation
 from population.pool import Population
-from population.selection import tournament
+from population.selection import Contestant, tournament
 from population.variant import Variant
 from wolf.asks import Ask, Outcome, Purpose
 from wolf.bandit import Bandit
@@ -236,8 +237,8 @@ class Wolf:
 
         Where all of them are known, anything new.
         """
-        hot = self._novelty(self.escape.heat)
-        ask = self._screened(ordinal, Purpose.HUNT, lambda rng: self._centre(rng, hot))
+        rivals = cache(lambda: self.population.contestants(self._novelty(self.escape.heat)))
+        ask = self._screened(ordinal, Purpose.HUNT, lambda rng: self._centre(rng, rivals))
         if ask is not None:
             return ask
         centres = (self.population.incumbent, self._seed_variant.id, *self.population.pool)
@@ -331,15 +332,17 @@ class Wolf:
             if draft:
                 yield draft
 
-    def _centre(self, rng: random.Random, novelty: float) -> str:
+    def _centre(self, rng: random.Random, rivals: Callable[[], Sequence[Contestant]]) -> str:
         if (pins := self.population.pins) and rng.random() < PINNED:
             return rng.choice(pins)
         if rng.random() < self._temper.loyalty and self.population.incumbent:
             return self.population.incumbent
-        return self._parents(1, rng, novelty)[0]
+        return self._winners(rivals(), 1, rng)[0]
 
     def _parents(self, count: int, rng: random.Random, novelty: float) -> list[str]:
-        members = self.population.contestants(novelty)
+        return self._winners(self.population.contestants(novelty), count, rng)
+
+    def _winners(self, members: Sequence[Contestant], count: int, rng: random.Random) -> list[str]:
         return tournament(members, count, rng) if members else [self._seed_variant.id] * count
 
     def _novelty(self, heat: float) -> float:
