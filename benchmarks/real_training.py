@@ -46,6 +46,7 @@ from wolf.config import load
 from wolf.standings import Outcome, ranked
 from wolf.target import Target
 
+SECONDS = 2.0  # CPU seconds of one training
 GRACE = 1.5  # CPU seconds over the budget before a run is ended
 TOKENS = 24_000
 FRESH = 4  # seeds of the final score
@@ -118,15 +119,18 @@ def start_text(kind: str, seed: int) -> tuple[str, Any]:
     return genome.replace(moved).files()["train.py"], config
 
 
-def run(out: Path, name: str, seed: int, evaluations: int, start: str, seconds: float) -> dict[str, Any]:
-    """One search from start to fresh scores."""
+def run(
+    out: Path, name: str, seed: int, evaluations: int, start: str, seconds: float, text: str | None = None
+) -> dict[str, Any]:
+    """One search from start to fresh scores; `text` is what to start from, if `start` is only a name for it."""
     path = out / f"{name}-{start}-{seed}.jsonl"
     done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     if done and "fresh" in done[-1]:
         return done[-1]
     import torch  # noqa: F401  # loaded once; every evaluation is forked from here
 
-    text, config = start_text(start, seed)
+    usual, config = start_text("far" if text else start, seed)
+    text = text or usual
     corpus, context = made(config.judge.corpus, None, lambda _: None), config.judge.context
     search = strategy(name, Landscape(text, lambda _: 0.0, 0.0), seed, evaluations, config.target.knobs)
     with path.open("a") as log:
@@ -135,6 +139,8 @@ def run(out: Path, name: str, seed: int, evaluations: int, start: str, seconds: 
             search.asked(ask)
             content = ask.variant.files["target.py"]
             if ordinal < len(done):
+                if done[ordinal]["variant"] != ask.variant.id:
+                    sys.exit(f"{path}: the search asks for something else now (line {ordinal + 1}): remove the file")
                 score, took = done[ordinal]["score"], done[ordinal]["seconds"]
             else:
                 begun = time.monotonic()
@@ -146,6 +152,7 @@ def run(out: Path, name: str, seed: int, evaluations: int, start: str, seconds: 
                 values = dict(search.population.genome(ask.variant.id).values)
                 record = {"ordinal": ordinal, "score": score, "seconds": took, "purpose": ask.purpose.value}
                 record |= {"expedition": ask.expedition, "origin": ask.variant.origin, "variant": ask.variant.id}
+                record |= {"launch": ask.launch and ask.launch[0], "parents": ask.variant.parents}
                 record |= {"champion": search.champion, "predicted": ask.predicted, "values": values}
                 log.write(json.dumps(record) + "\n")
                 log.flush()
@@ -168,7 +175,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="12", help="how many, or first:last")
     parser.add_argument("--evaluations", type=int, default=80)
     parser.add_argument("--start", default="far", choices=("far", "tuned"))
-    parser.add_argument("--cpu-seconds", type=float, default=2.0)
+    parser.add_argument("--cpu-seconds", type=float, default=SECONDS)
     parser.add_argument("--good", type=float, help="a run that ends at or below it has found the good basin")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()

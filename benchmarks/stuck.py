@@ -1,13 +1,14 @@
 """Out of local minima: searches that start where greedy stopped.
 
-    python benchmarks/stuck.py                               ten states from the landscapes, whose truth is known
-    python benchmarks/stuck.py --config val_bpb_cpu RUN ...  from greedy runs of a real target, and the public states
+    python benchmarks/stuck.py                                        ten states from the landscapes
+    python benchmarks/stuck.py --out OUT RUNS/greedy-far-0.jsonl ...  real training: greedy runs of real_training.py,
+                                                                      and two states that autoresearch's users met
 
 A state is a variant at which greedy made 40 fruitless evaluations in a row. From there each strategy searches anew;
 `continued` is the greedy search itself going on, with the lucky reading that it believes. Freed: a gain of more than
-two sigma of one reading, on landscapes by the truth, on real targets as believed then and confirmed on fresh seeds.
-What freed it is the farthest departure in the line that leads there: an expedition of some kind, a departure, or the
-hunt alone. Real states are searched by `wolf compare` in OUT, which goes on where it was stopped.
+two sigma of one reading; on landscapes by the truth, in real training by belief, if its end is confirmed by four fresh
+seeds. What freed it is the farthest departure in the line that leads there: an expedition of some kind, a departure, or
+the hunt alone. What is in OUT already is not run again.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ import argparse
 import itertools
 import json
 import math
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, pvariance
+from typing import Any
 
 from landscapes import LANDSCAPES, PLAIN, Landscape, play, strategy
 
 from population.genome import Genome
 from population.knobs import Space
 from wolf.asks import Ask, Outcome, Strategy
-from wolf.records import Run, load_run
 
 LONGEST = 800  # evaluations that greedy gets to become stuck
 FREE = 2.0  # sigma
+SEED = 1000  # of the searches from a state
 PUBLIC = {  # autoresearch's 66 discards in a row, and its batch-size trap, by their ratios to the defaults there
     "66-discards": {"DEPTH": 5, "BATCH_TOKENS": 2048, "WARMDOWN": 1.0, "MATRIX_LR": 0.045, "UNEMBEDDING_LR": 0.012,
                     "MATRIX_DECAY": 0.1, "MUON_BETA2": 0.99},
@@ -97,89 +98,130 @@ def landscapes(states: int, within: int, drought: int, strategies: Sequence[str]
         place, greedy, steps = start
         found["continued"].append(watch(place, greedy, steps, within))
         for other in strategies:
-            search = strategy(other, place, 1000, within)
-            found[other].append(watch(place, search, play(place, search, 1000, within), within))
+            search = strategy(other, place, SEED, within)
+            found[other].append(watch(place, search, play(place, search, SEED, within), within))
         print(name, {other: freed[-1].after for other, freed in found.items()}, flush=True)
     return found
 
 
-def knobs_at_end(run: Run, drought: int) -> dict[str, object] | None:
-    """The champion's knobs, if the run ended with enough fruitless evaluations."""
-    curve = run.curve
-    last = next((told.evaluations for told in curve if told.champion == run.champion), 0)
-    if run.evaluations - last < drought or run.champion is None:
-        return None
-    files = run.files(run.champion)
-    space = Space.of(run.files(run.header.seed_variant), run.header.config["target"]["knobs"])
-    return dict(Genome.of(files, space).values)
+@dataclass(frozen=True)
+class Stop:
+    """A state of the training target: its text, and the greedy run that stopped there after so many evaluations."""
+
+    text: str
+    run: Path | None = None
+    after: int = 0
 
 
-def real(
-    config: str, runs: Sequence[str], strategies: Sequence[str], args: argparse.Namespace
-) -> dict[str, list[Freed]]:
-    """All strategies from the ends of greedy runs and, on the training target, from the public states."""
-    starts: dict[str, Mapping[str, object]] = dict(PUBLIC) if config.startswith("val_bpb") else {}
-    for path in runs:
-        knobs = knobs_at_end(load_run(path), args.fruitless)
-        print(f"{path}: " + ("taken" if knobs else f"fewer than {args.fruitless} fruitless evaluations at its end"))
-        starts |= {f"{Path(path).parent.name}-{Path(path).name}": knobs} if knobs else {}
-    found: dict[str, list[Freed]] = {name: [] for name in strategies}
-    for name, knobs in starts.items():
-        out = args.out / name
-        command = ["compare", config, f"target.start={json.dumps(knobs)}", *args.overrides, "--strategies",
-                   ",".join(strategies), "--seeds", str(args.seeds), "--evaluations", str(args.within), "--jobs",
-                   str(args.jobs), "--out", str(out)]  # fmt: skip
-        subprocess.run([sys.executable, "-m", "wolf", *command], check=True)
-        for other in strategies:
-            freed = [confirmed(load_run(path)) for path in sorted(out.glob(f"{other}/seed-*"))]
-            found[other] += freed
-            print(name, other, [one.after for one in freed], flush=True)
+def stops(paths: Sequence[Path], drought: int) -> dict[str, Stop]:
+    """The public states, and where these greedy runs first made so many fruitless evaluations in a row."""
+    from real_training import start_text
+
+    text, config = start_text("far", 0)
+    space = Space.of({"train.py": text}, config.target.knobs)
+    genome = Genome.of({"train.py": text}, space)
+    found = {name: Stop(genome.replace(knobs).files()["train.py"]) for name, knobs in PUBLIC.items()}
+    for path in paths:
+        *steps, _ = map(json.loads, path.read_text().splitlines())
+        since = 0
+        for n, step in enumerate(steps):
+            since = n if step["champion"] != steps[since]["champion"] else since
+            if n - since == drought:
+                best = next(one for one in steps if one["variant"] == step["champion"])
+                found[path.stem] = Stop(genome.replace(best["values"]).files()["train.py"], path, n + 1)
+                break
+        else:
+            print(f"{path}: never {drought} fruitless evaluations in a row")
     return found
 
 
-def confirmed(run: Run) -> Freed:
-    """When a real search was free: believed at that moment, and its end confirmed on fresh seeds."""
-    loss, seed = run.header.goal.loss, run.header.seed_variant
-    readings = [loss(told.score) for told in run.searched if told.variant == seed and told.score is not None]
-    final = run.final or {}
-    bar = FREE * max(run.noise or 0.0, 1e-9)
-    fresh = [final[who]["fresh"] or final[who]["search"] for who in ("seed", "champion")]
-    if loss(fresh[0]["mean"]) - loss(fresh[1]["mean"]) <= bar:
-        return Freed()
+def real(paths: Sequence[Path], strategies: Sequence[str], args: argparse.Namespace) -> dict[str, list[Freed]]:
+    """All strategies from states of the training target; where a greedy run stopped there, it also goes on."""
+    from real_training import SECONDS, run
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[Freed]] = {name: [] for name in ("continued", *strategies)}
+    with ProcessPoolExecutor(args.processes, max_tasks_per_child=1) as pool:
+        jobs, logs = [], {}
+        for state, stop in stops(paths, args.fruitless).items():
+            for name in strategies:
+                logs[state, name] = args.out / f"{name}-{state}-{SEED}.jsonl"
+                jobs.append(pool.submit(run, args.out, name, SEED, args.within, state, SECONDS, stop.text))
+            if stop.run is not None:
+                name, start, seed = stop.run.stem.rsplit("-", 2)
+                logs[state, "continued"] = copy = args.out / stop.run.name
+                if not copy.exists():
+                    copy.write_text("".join(stop.run.read_text().splitlines(keepends=True)[:-1]))
+                jobs.append(pool.submit(run, args.out, name, int(seed), stop.after + args.within, start, SECONDS))
+        for job in jobs:
+            job.result()
+    for state, stop in stops(paths, args.fruitless).items():
+        arms = {name: logs[state, name] for name in found if (state, name) in logs}
+        ends = {name: [json.loads(line) for line in path.read_text().splitlines()] for name, path in arms.items()}
+        for name, freed in confirmed(ends, stop.after).items():
+            found[name].append(freed)
+            print(f"{state:16} {name:10} {freed.after:4.0f} {freed.by:10}", flush=True)
+    return found
+
+
+def confirmed(logs: Mapping[str, Sequence[Mapping[str, Any]]], before: int) -> dict[str, Freed]:
+    """When real searches from one state were free: believed at that moment, and their ends confirmed on fresh seeds.
+
+    Where the state truly stands, and the noise, are what all the searches that began there read of it.
+    """
+    anew = [log for name, log in logs.items() if name != "continued"]
+    here = [step["score"] for log in anew for step in log[:-1] if step["variant"] == log[0]["variant"]]
+    start, fresh = fmean(here), fmean(anew[0][-1]["start"])
+    groups = [here, anew[0][-1]["start"], *(log[-1]["fresh"] for log in logs.values())]
+    bar = FREE * math.sqrt(sum(pvariance(one) * len(one) for one in groups) / sum(len(one) - 1 for one in groups))
+    found = {}
+    for name, (*steps, last) in logs.items():
+        gain = fresh - fmean(last["fresh"])
+        skipped = before if name == "continued" else 0
+        found[name] = believed(steps, skipped, start - bar) if gain > bar else Freed()
+        print(f"  {name}: fresh {fresh:.3f} to {fresh - gain:.3f}, two sigma are {bar:.3f}")
+    return found
+
+
+def believed(steps: Sequence[Mapping[str, Any]], skipped: int, bar: float) -> Freed:
+    """When a search first believed its champion to be below `bar`, counted from `skipped` on, and what freed it."""
+    readings: dict[str, list[float]] = {}
     kinds: dict[str, str] = {}
-    for asked in run.asked.values():
-        trip = run.expeditions[asked.expedition].kind if asked.expedition is not None else None
-        kinds.setdefault(asked.variant, trip or asked.purpose)
-    start = sum(readings) / len(readings)
-    for told in run.curve:
-        if told.best and told.champion and start - loss(told.best.mean) > bar:
-            return Freed(told.evaluations, farthest(told.champion, kinds, lambda id: run.variants[id].parents))
+    trips: dict[int, str] = {}
+    parents: dict[str, Sequence[str]] = {}
+    for n, step in enumerate(steps, 1):
+        if step.get("launch"):
+            trips[step["expedition"]] = step["launch"]
+        kinds.setdefault(step["variant"], trips.get(step["expedition"], step["purpose"]))
+        parents.setdefault(step["variant"], step.get("parents", ()))
+        readings.setdefault(step["variant"], []).append(math.inf if step["score"] is None else step["score"])
+        if n > skipped and fmean(readings[step["champion"]]) < bar:
+            return Freed(n - skipped, farthest(step["champion"], kinds, lambda id: parents.get(id, ())))
     return Freed()
 
 
 def main() -> None:
     """Print how many were freed, how soon, and by what."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="*", help="finished greedy runs of the config")
-    parser.add_argument("--config", help="a real target, instead of the landscapes")
-    parser.add_argument("--set", dest="overrides", nargs="*", default=[], help="key=value for the config")
-    parser.add_argument("--states", type=int, default=10)
+    parser.add_argument("runs", nargs="*", type=Path, help="logs of greedy runs of real_training.py")
+    parser.add_argument("--out", type=Path, help="search from states of the training target; logs go here")
+    parser.add_argument("--states", type=int, default=10, help="from landscapes")
     parser.add_argument("--fruitless", type=int, default=40, help="evaluations without a gain that make a state")
     parser.add_argument("--within", type=int, default=60)
     parser.add_argument("--strategies", default="greedy,restart,wolf-escape,wolf")
-    parser.add_argument("--seeds", type=int, default=2, help="searches per real state")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("runs/stuck"))
+    parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
     names = args.strategies.split(",")
-    if args.config:
-        found = real(args.config, args.runs, names, args)
+    if args.out:
+        found = real(args.runs, names, args)
     elif args.runs:
-        parser.error("runs need their --config")
+        parser.error("runs need --out")
     else:
         found = landscapes(args.states, args.within, args.fruitless, names)
     print(f"\n{'strategy':14} freed within {args.within}   median evaluations   by")
     for name, freed in found.items():
+        if not freed:
+            continue
         out = [one.after for one in freed]
         by = ", ".join(f"{kind} {count}" for kind, count in Counter(one.by for one in freed if one.by).most_common())
         share, after = f"{sum(map(math.isfinite, out))} of {len(out)}", median(out) if out else math.nan

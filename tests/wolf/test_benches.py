@@ -91,3 +91,20 @@ def test_proposals_stay_in_their_ranges(bench: dict[str, ModuleType]) -> None:
     exec(program, knobs)
     assert 1e-5 <= float(str(knobs["LEARNING_RATE"])) <= 1 and knobs["OPTIMIZER"] in ("sgd", "adam", "lion")
     assert isinstance(knobs["DEPTH"], int) and 1 <= knobs["DEPTH"] <= 24 and isinstance(knobs["NORM"], bool)
+
+
+def test_a_real_search_is_free_when_it_believes_a_gain_that_fresh_seeds_confirm(bench: dict[str, ModuleType]) -> None:
+    def step(variant: str, champion: str, score: float | None, **more: object) -> dict[str, object]:
+        return {"variant": variant, "champion": champion, "score": score, "purpose": "hunt", "expedition": None} | more
+
+    trip = step("b", "a", None, expedition=0, launch="kick", parents=["a"], purpose="expedition")
+    steps = [step("a", "a", 3.0), step("a", "a", 3.02), trip, step("c", "c", 2.5, expedition=0, parents=["b"])]
+    ends = {
+        "wolf": [*steps, {"fresh": [2.6, 2.61], "start": [3.1, 3.12]}],
+        "lucky": [*steps, {"fresh": [3.08, 3.1], "start": [3.1, 3.12]}],
+        "continued": [*steps[:2], *steps, {"fresh": [2.6, 2.61], "start": [3.5, 3.5]}],
+    }
+    freed = bench["stuck"].confirmed(ends, 3)
+    assert (freed["wolf"].after, freed["wolf"].by) == (4, "kick")
+    assert (freed["lucky"].after, freed["lucky"].by) == (float("inf"), "")
+    assert freed["continued"].after == 3
