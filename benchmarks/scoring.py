@@ -4,11 +4,14 @@
 
 Starts are of /bin/true, interleaved and compared in pairs, so that a busy machine burdens all alike; the first round,
 in which the zygote starts, does not count. The audit is of the shipped seed of the CPU target, as it is configured,
-with 512 audited rows, and with those and 8,192 tokens. Figures go to docs/measurements.md by hand.
+with 512 audited rows, and with those and 8,192 tokens. The last figure is what a GPU cannot make shorter: the logits
+of a million tokens on their way through the pipe, from a predictor that does not compute to a scorer that does not.
+Figures go to docs/measurements.md by hand.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -18,14 +21,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from judges import sandbox
+import numpy as np
+
+from judges import sandbox, scorer
 from judges.base import Context
 from judges.cage import Level, Need, lock
-from judges.process import Limits, environment, run
+from judges.corpus import program
+from judges.process import Limits, environment, run, start
+from judges.training import TrainingJudge
 from wolf.config import load
 from wolf.target import Target
 
 STARTS = 40
+SILENT = """import functools, torch
+@functools.cache
+def zeros(*shape): return torch.zeros((*shape, VOCAB), dtype=torch.float16)
+def load(out): return lambda tokens: zeros(*tokens.shape)
+"""
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -81,6 +93,32 @@ def audit(*overrides: str) -> None:
     print(f"  scoring {scored:.1f} s, audit {told['audit_seconds']:.1f} s: {told['audit_seconds'] / scored:.2f} times")
 
 
+def transport(tokens: int, length: int = 2048) -> None:
+    """The scoring of `configs/val_bpb_h100.yaml` without arithmetic on either side."""
+    judge = load("val_bpb_h100", []).judge
+    assert isinstance(judge, TrainingJudge) and judge.corpus.kind == "stdlib"
+    vocab, rows = judge.corpus.vocab, tokens // length
+    code = SILENT.replace("VOCAB", str(vocab))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "code")
+        folder.mkdir()
+        (folder / "train.py").write_text(code)
+        job = {"code": str(folder), "out": str(folder), "vocab": vocab, "threads": 1, "dtype": "float16"}
+        inputs = np.zeros((rows, length), np.int32)
+        cage = lock(sandbox.strongest().level, Need(folder))
+        command = program("train_target.harness_predict", json.dumps(job))
+        with start(command, cwd=folder, env=environment(Path(name), 1), limits=Limits(600), cage=cage) as predictor:
+            began = time.perf_counter()
+            scorer.ask(predictor, inputs[:1])
+            scorer.receive(predictor, np.empty((1, length, vocab), "<f2"))
+            ready = time.perf_counter()
+            scorer.score(predictor, inputs, inputs, vocab, lambda _, targets: np.zeros(targets.shape), "float16")
+            took = time.perf_counter() - ready
+            predictor.finished()
+    print(f"logits of {inputs.size:,} tokens of {vocab:,}, in half precision {2e-9 * inputs.size * vocab:.1f} GB")
+    print(f"  start of the predictor {ready - began:.1f} s, all its answers {took:.1f} s")
+
+
 if __name__ == "__main__":
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, starts at {urgent()}")
     starts()
@@ -88,3 +126,4 @@ if __name__ == "__main__":
     audit()
     audit("judge.tokens=150000", "judge.patience=400")  # enough for 512 cut rows and 64 that are repeated
     audit("judge.tokens=150000", "judge.patience=400", "judge.corpus.vocab=8192")
+    transport(1_000_000)

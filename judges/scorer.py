@@ -5,12 +5,14 @@
 It imports no candidate code, and nothing that a candidate computes is believed except logits. Tokens, targets, bytes
 per token, log-softmax and arithmetic are ours, so every answer is a proper distribution whatever it sums to. Windows
 do not overlap and the last token of each is never sent. An answer that is not exactly rows * length * vocab finite
-float32 numbers, or comes before it was asked for, or is followed by anything, makes the whole reading invalid.
+numbers of the agreed size, or comes before it was asked for, or is followed by anything, makes the reading invalid.
+While the predictor works on a question, the scorer works on the answer to the one before.
 
 JOB (JSON): `replicas` (one or two predictors, each `command`, `cwd`, `env` and `cage`; see
 train_target/harness_predict.py for the frames), `seconds` and `memory` (a predictor's limits), `corpus` and `tokens`
 (paths), `context`, `count` (tokens to score), `audit` (rows to audit), `seed` (of the audit), `device` (where the
-arithmetic is done; `cpu` does without torch). The answer on stdout is one JSON object: a `Reading`.
+arithmetic is done; `cpu` does without torch), `dtype` (of the logits: `float32` or `float16`, which a GPU's have hardly
+more to say than and which halves what goes through the pipe). The answer on stdout is one JSON object: a `Reading`.
 
 The first replica is scored. The second is started when the first is gone, and audits it (judges/audit.py); what the
 answers leak is added to the score.
@@ -28,7 +30,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -38,7 +42,8 @@ from judges import audit, process
 from judges.cage import Cage
 from judges.process import Limits, Running
 
-Arithmetic = Callable[[NDArray[np.float32], NDArray[np.int32]], NDArray[np.float64]]
+Logits = NDArray[np.floating[Any]]
+Arithmetic = Callable[[Logits, NDArray[np.int32]], NDArray[np.float64]]
 
 FRAME_BYTES = 32 << 20  # of one answer, unless a single row is larger
 
@@ -86,7 +91,7 @@ def windows(tokens: NDArray[np.uint16], context: int, count: int) -> NDArray[np.
     return np.stack([tokens[width * int(i) : width * (int(i) + 1)] for i in starts]).astype(np.int32)
 
 
-def bits(logits: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.float64]:
+def bits(logits: Logits, targets: NDArray[np.int32]) -> NDArray[np.float64]:
     """Bits to encode each target under the softmax of its logits (last axis), in float64.
 
     Raises:
@@ -103,7 +108,7 @@ def bits(logits: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.
     return result
 
 
-def bits_on(device: str, logits: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.float64]:
+def bits_on(device: str, logits: Logits, targets: NDArray[np.int32]) -> NDArray[np.float64]:
     """What `bits` says, computed by torch on `device`: a GPU makes 8,192 logits a token cheap.
 
     Raises:
@@ -119,11 +124,11 @@ def bits_on(device: str, logits: NDArray[np.float32], targets: NDArray[np.int32]
     return result
 
 
-def ask(predictor: Running, rows: NDArray[np.int32], vocab: int) -> NDArray[np.float32]:
-    """The predictor's logits [*rows.shape, vocab].
+def ask(predictor: Running, rows: NDArray[np.int32]) -> None:
+    """Send a question.
 
     Raises:
-        InvalidError: if it answered before it was asked, or too little.
+        InvalidError: if it answered before it was asked.
         OSError: if it has ended.
     """
     pipe = predictor.stdout.fileno()  # unbuffered: what we did not ask for stays in the pipe, where it is noticed
@@ -131,7 +136,15 @@ def ask(predictor: Running, rows: NDArray[np.int32], vocab: int) -> NDArray[np.f
         raise InvalidError("it answered before it was asked")
     predictor.stdin.write(struct.pack("<ii", *rows.shape) + rows.astype("<i4").tobytes())
     predictor.stdin.flush()
-    answer = np.empty((*rows.shape, vocab), dtype="<f4")
+
+
+def receive(predictor: Running, answer: Logits) -> Logits:
+    """The predictor's answer, read into `answer`, an array of its shape and type.
+
+    Raises:
+        InvalidError: if it is too short.
+    """
+    pipe = predictor.stdout.fileno()
     view, got = memoryview(answer.data).cast("B"), 0
     while got < len(view) and (n := os.readv(pipe, [view[got:]])):
         got += n
@@ -146,6 +159,7 @@ def score(
     targets: NDArray[np.int32],
     vocab: int,
     arithmetic: Arithmetic = bits,
+    dtype: str = "float32",
 ) -> NDArray[np.float64]:
     """Bits for every target, given the inputs up to its place.
 
@@ -153,10 +167,17 @@ def score(
         InvalidError: if an answer breaks the contract.
         OSError: if the predictor has ended.
     """
-    batch = max(1, FRAME_BYTES // (4 * inputs.shape[1] * vocab))
+    size = np.dtype(dtype).newbyteorder("<")
+    batch = min(len(inputs), max(1, FRAME_BYTES // (size.itemsize * inputs.shape[1] * vocab)))
+    parts = [slice(i, i + batch) for i in range(0, len(inputs), batch)]
+    answers = np.empty((batch, inputs.shape[1], vocab), size)
     result = np.empty(inputs.shape)
-    for i in range(0, len(inputs), batch):
-        result[i : i + batch] = arithmetic(ask(predictor, inputs[i : i + batch], vocab), targets[i : i + batch])
+    ask(predictor, inputs[parts[0]])
+    for part, following in zip_longest(parts, parts[1:]):
+        answer = receive(predictor, answers[: len(targets[part])])
+        if following:
+            ask(predictor, inputs[following])
+        result[part] = arithmetic(answer, targets[part])
     predictor.stdin.close()
     if os.read(predictor.stdout.fileno(), 1):
         raise InvalidError("it went on after the last answer")
@@ -170,6 +191,7 @@ def replica(
     targets: NDArray[np.int32],
     vocab: int,
     arithmetic: Arithmetic,
+    dtype: str,
 ) -> NDArray[np.float64]:
     """Start a predictor, ask it everything, end it: bits for every target.
 
@@ -181,7 +203,7 @@ def replica(
     cage = Cage(tuple(made["prefix"]), made["rules"], tuple(made["inside"]))
     with process.start(how["command"], cwd=Path(how["cwd"]), env=how["env"], limits=limits, cage=cage) as predictor:
         try:
-            paid = score(predictor, inputs, targets, vocab, arithmetic)
+            paid = score(predictor, inputs, targets, vocab, arithmetic, dtype)
         except InvalidError as error:
             why = str(error)
         except OSError:
@@ -208,14 +230,16 @@ def read(job: dict[str, Any]) -> Reading:
     lengths = sizes[targets]
     outcome, audited, limits = audit.Outcome(), 0, Limits(job["seconds"], memory_bytes=job.get("memory"))
     device = job.get("device", "cpu")
-    arithmetic = bits if device == "cpu" else partial(bits_on, device)
+    if device != "cpu":  # to start a GPU takes seconds: meanwhile the predictor starts
+        Thread(target=bits_on, args=(device, np.zeros((1, 1, 1), np.float32), np.zeros((1, 1), np.int32))).start()
+    how = (vocab, bits if device == "cpu" else partial(bits_on, device), job.get("dtype", "float32"))
     try:
-        paid = replica(job["replicas"][0], limits, inputs, targets, vocab, arithmetic)
+        paid = replica(job["replicas"][0], limits, inputs, targets, *how)
         scored = time.monotonic()
         if job["audit"]:
             plan = audit.plan(rows, paid, job["audit"], job["seed"])
             audited = len(plan.source)
-            again = replica(job["replicas"][1], limits, plan.inputs, targets[plan.source], vocab, arithmetic)
+            again = replica(job["replicas"][1], limits, plan.inputs, targets[plan.source], *how)
             outcome = audit.compare(plan, paid, again)
     except NoReadingError as error:
         return Reading(error.args[0], None, lengths.size, time.monotonic() - started, error.args[1])

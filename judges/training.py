@@ -42,6 +42,10 @@ KEEP_MEMORY = {  # glibc: reuse freed memory; page faults were a fifth of the ti
 WORTH_A_SMOKE_RUN = 30.0  # seconds of training; a shorter one shows by itself soon enough whether it runs
 MOST_CLAIMS = 20  # numbers of the candidate's own that are shown
 EVERY_ROW = 1 << 30
+DTYPES = {
+    "cpu": "float32",
+    "cuda": "float16",
+}  # of the logits that are sent; bf16 arithmetic has fewer digits than either
 NULL = """import numpy as np
 def train(data, out, seed, deadline):
     (out / "vocab").write_text(str(data.vocab))
@@ -281,6 +285,7 @@ class TrainingJudge(JudgeConfig):
         """How the scorer starts a predictor: on a fresh copy of the code, with a fresh home, and what was sealed."""
         folder, env, access = self._place(variant, context, phase)
         job = {"code": str(folder), "out": str(sealed), "vocab": self._vocab, "threads": context.threads}
+        job["dtype"] = DTYPES[self.device]
         cage = access.lock(context.level, folder.parent, sealed, disk_bytes=MOST_BYTES)
         command = program("train_target.harness_predict", json.dumps(job))
         return {"command": command, "cwd": str(folder), "env": env, "cage": asdict(cage)}
@@ -298,6 +303,7 @@ class TrainingJudge(JudgeConfig):
             "context": self.context,
             "count": self.tokens,
             "device": self.device,
+            "dtype": DTYPES[self.device],
         }
         gpu = {"CUDA_VISIBLE_DEVICES": self._visible(context)}
         ours = environment(context.scratch / "scorer", context.threads, PATH | gpu)

@@ -2,9 +2,9 @@
 
     python -m train_target.harness_predict JOB
 
-JOB (JSON): code, out (paths), vocab, threads. A question on stdin is two int32 (rows, length) and rows * length
-int32 tokens; the answer on stdout is rows * length * vocab float32 logits and nothing else. What the candidate prints
-goes to stderr.
+JOB (JSON): code, out (paths), vocab, threads, dtype. A question on stdin is two int32 (rows, length) and rows * length
+int32 tokens; the answer on stdout is rows * length * vocab logits of that type and nothing else. What the candidate
+prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -25,6 +25,22 @@ import torch  # noqa: E402
 
 gc.enable()
 
+HALF = (torch.finfo(torch.float16).min, torch.finfo(torch.float16).max)
+
+
+def framed(logits: Any, dtype: str) -> np.ndarray:
+    """Logits of the candidate (an array, or a tensor on any device) as an array of `float32` or `float16`.
+
+    A tensor is made smaller where it is, before it travels. What is finite stays so.
+    """
+    if not isinstance(logits, torch.Tensor):
+        logits = torch.from_numpy(np.require(logits, np.float32, ["C", "W"]))
+    size = getattr(torch, dtype)
+    if logits.dtype != size and size == torch.float16:
+        logits = torch.where(logits.isinf(), logits, logits.clamp(*HALF))
+    framed: np.ndarray = logits.detach().to(size).cpu().contiguous().numpy()
+    return framed
+
 
 def main(job: dict[str, Any]) -> None:
     """Serve until stdin ends."""
@@ -36,7 +52,7 @@ def main(job: dict[str, Any]) -> None:
     while header := questions.read(8):
         rows, length = np.frombuffer(header, np.int32)
         tokens = np.frombuffer(questions.read(4 * rows * length), np.int32).reshape(rows, length)
-        logits = np.ascontiguousarray(predict(tokens.copy()), dtype=np.float32)
+        logits = framed(predict(tokens.copy()), job["dtype"])
         if logits.shape != (rows, length, job["vocab"]):
             raise ValueError(f"predict gave logits {logits.shape}, not {(rows, length, job['vocab'])}")
         answers.write(logits.data)

@@ -4,7 +4,7 @@ The harness imports this file in a process of its own and calls two functions. E
 
     train(data, out, seed, deadline)    trains on `data`, saves whatever it needs into the directory `out`
     load(out) -> predict                in a fresh process, without the training data: `predict(tokens)` takes int32
-                                        [B, T] and returns float32 logits [B, T, vocab] for the token after each one
+                                        [B, T], returns logits [B, T, vocab] for the token after each, array or tensor
 
 `deadline()` is the share of the budget that is used, from 0; the harness kills what goes on after 1 plus a short grace.
 The score is bits per byte on text this file never sees; lower is better. See README.md.
@@ -351,7 +351,7 @@ def train(data: Any, out: Path, seed: int, deadline: Callable[[], float]) -> dic
     return {"steps": steps, "params": sum(p.numel() for p in model.parameters())}
 
 
-def load(out: Path) -> Callable[[np.ndarray], np.ndarray]:
+def load(out: Path) -> Callable[[np.ndarray], torch.Tensor]:
     """The trained model as a function from tokens to logits."""
     where = device()
     saved = torch.load(out / "model.pt", map_location=where, weights_only=True)
@@ -359,9 +359,9 @@ def load(out: Path) -> Callable[[np.ndarray], np.ndarray]:
     model.load_state_dict(saved["weights"])
 
     @torch.inference_mode()
-    def predict(tokens: np.ndarray) -> np.ndarray:
+    def predict(tokens: np.ndarray) -> torch.Tensor:
         with mixed(where):
-            logits: np.ndarray = model(torch.from_numpy(tokens).to(where).long()).float().cpu().numpy()
+            logits: torch.Tensor = model(torch.from_numpy(tokens).to(where).long()).float()
         return logits
 
     return predict

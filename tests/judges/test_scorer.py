@@ -72,6 +72,41 @@ def test_bits_per_byte_counts_bytes_of_text_and_nothing_for_tokens_without(job: 
     assert reading.bpb == pytest.approx(7 * math.log2(5) / 19)
 
 
+def test_half_precision_halves_the_answer(job: dict[str, Any]) -> None:
+    say = "sys.stdout.buffer.write(x.tobytes()); sys.stdout.flush()"
+    halves = f"while True: x = np.zeros((*ask().shape, 5), np.float16); {say}"
+    assert read({**job, "dtype": "float16"}, halves).bpb == pytest.approx(7 * math.log2(5) / 19)
+    assert re.search("an answer has 160 of 80|went on after", read({**job, "dtype": "float16"}, UNIFORM).why)
+    nan = f"x = np.full((*ask().shape, 5), np.nan, np.float16); {say}; ask()"
+    assert "not finite" in read({**job, "dtype": "float16"}, nan).why
+
+
+def test_the_next_question_is_sent_before_the_answer_is_worked_on(
+    job: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(scorer, "FRAME_BYTES", 1)  # a row at a time
+    seen = tmp_path / "seen"
+    waited: list[bool] = []
+
+    def arithmetic(logits: Any, targets: Any) -> Any:
+        until = time.monotonic() + 10
+        while not seen.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        waited.append(seen.exists())
+        return bits(logits, targets)
+
+    bits = scorer.bits
+    monkeypatch.setattr(scorer, "bits", arithmetic)
+    second = f"answer(np.zeros((*ask().shape, 5))); x = ask(); open({str(seen)!r}, 'w')"
+    second += "\nanswer(np.zeros((*x.shape, 5))); ask()"
+    assert read(job, second).status == "ok"
+    assert waited == [True, True]
+
+
+def test_torch_computes_the_same_reading(job: dict[str, Any]) -> None:
+    assert read({**job, "device": "cpu:0"}, UNIFORM).bpb == pytest.approx(read(job, UNIFORM).bpb)
+
+
 def test_logits_need_no_normalisation(job: dict[str, Any]) -> None:
     assert read(job, UNIFORM.replace("zeros", "ones") + " * 1e4").bpb == pytest.approx(7 * math.log2(5) / 19)
 

@@ -62,7 +62,7 @@ def test_every_switch_trains_saves_and_predicts(changes: dict[str, object], data
     assert claims["steps"] == 8192 / 256
     predict = module.load(tmp_path)
     tokens = (np.arange(2 * CONTEXT) * 7 % VOCAB).astype(np.int32).reshape(2, CONTEXT)
-    logits = predict(tokens)
+    logits = predict(tokens).numpy()
     assert logits.shape == (2, CONTEXT, VOCAB)
     assert logits.dtype == np.float32
     chances = torch.from_numpy(logits[:, :-1]).log_softmax(-1).numpy()
