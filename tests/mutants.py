@@ -37,10 +37,11 @@ TESTS = {
     "wolf/calls.py": ["tests/wire/test_calls.py"],
     "wolf/prices.py": ["tests/wire/test_models.py", "tests/wire/test_calls.py"],
     "judges/scorer.py": ["tests/judges/test_scorer.py"],
-    "judges/cage.py": ["tests/attacks/test_sandbox.py"],
+    "judges/cage.py": ["tests/judges/test_cage.py", "tests/attacks/test_sandbox.py"],
     "judges/process.py": ["tests/judges/test_process.py"],
     "judges/spawn.py": ["tests/judges/test_spawn.py", "tests/judges/test_process.py"],
-    "judges/supervisor.py": ["tests/judges/test_process.py"],
+    "judges/zygote.py": ["tests/judges/test_zygote.py", "tests/judges/test_spawn.py"],
+    "judges/supervisor.py": ["tests/judges/test_supervisor.py", "tests/judges/test_process.py"],
 }
 LIBRARIES = ("numpy", "pydantic", "click", "anthropic", "hypothesis", "pytest", "_pytest.assertion.rewrite", "yaml")
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
@@ -197,7 +198,10 @@ def judge(module: str, most: int, processes: int) -> tuple[int, int]:
 
         def ask(seconds: float, text: str) -> str:
             tree, server = servers.pop()
-            (tree / module).write_text(text)
+            changed = tree / module
+            changed.write_text(text)
+            for compiled in changed.parent.glob(f"__pycache__/{changed.stem}.*"):
+                compiled.unlink()  # else a change of the same second and length would not be seen
             assert server.stdin and server.stdout
             print(tree, seconds, *tests, file=server.stdin, flush=True)
             said = server.stdout.readline().strip()
