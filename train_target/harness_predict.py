@@ -50,7 +50,7 @@ def main(job: dict[str, Any]) -> None:
     sys.path.insert(0, job["code"])
     predict = importlib.import_module("train").load(Path(job["out"]))
     while header := questions.read(8):
-        rows, length = np.frombuffer(header, np.int32)
+        rows, length = np.frombuffer(header, np.int32).tolist()
         tokens = np.frombuffer(questions.read(4 * rows * length), np.int32).reshape(rows, length)
         logits = framed(predict(tokens.copy()), job["dtype"])
         if logits.shape != (rows, length, job["vocab"]):
