@@ -9,9 +9,11 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("wolf", "judges", "population", "train_target")
@@ -64,13 +66,38 @@ def test_the_wheel_is_the_packages_and_the_presets(built: Path, ours: set[str]) 
         assert f"{package}/py.typed" in files
 
 
-def test_every_requirement_has_its_pin() -> None:
+def test_the_lock_file_pins_all_that_development_needs_here() -> None:
+    """Down to the last requirement of a requirement, at the version that is installed."""
+    wanted, found = [Requirement("auto-wolf[dev]")], {}
+    extras: dict[str, set[str]] = {}
+    while wanted:
+        wish = wanted.pop()
+        name = plain(wish.name)
+        new = ({""} | wish.extras) - extras.get(name, set())
+        extras[name] = extras.get(name, set()) | new
+        found[name] = metadata.version(name).partition("+")[0]
+        lines = map(Requirement, metadata.requires(name) or ())
+        wanted += [line for line in lines for extra in new if not line.marker or line.marker.evaluate({"extra": extra})]
+    del found["auto-wolf"]
+    assert found.items() <= pins().items(), "pip install -c constraints.txt -e '.[dev]', or pin what is new"
+
+
+def test_the_extras_of_the_project_are_resolved_by_its_pins() -> None:
+    """Every requirement of an extra admits the version that the lock file has, where it has one."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    names = {re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in wanted}
-    pinned = dict(re.findall(r"^([\w.-]+)==([\w.+]+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    extras = project["optional-dependencies"]
+    assert {"ray", "web", "embeddings", "trackers", "bench"} <= extras.keys()
+    for line in [*project["dependencies"], *(line for extra in extras.values() for line in extra)]:
+        wish = Requirement(line)
+        assert plain(wish.name) not in pins() or wish.specifier.contains(pins()[plain(wish.name)]), line
 
-    def plain(name: str) -> str:
-        return re.sub(r"[-_.]+", "-", name).lower()
 
-    assert {plain(name) for name in names} - {plain(name) for name in pinned} <= {"torch", "auto-wolf"}
+def plain(name: str) -> str:
+    """A project's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins() -> dict[str, str]:
+    """The lock file."""
+    lines = re.findall(r"^([\w.-]+)==([\w.+]+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    return {plain(name): version for name, version in lines}
