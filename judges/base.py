@@ -99,6 +99,11 @@ class Judge(Protocol):
         """Whether the score depends on how fast this machine is, and so on what else it does meanwhile."""
         ...
 
+    @property
+    def varies(self) -> bool:
+        """Whether two readings of one variant may differ; if not, one fresh seed says all there is to say."""
+        ...
+
     def fingerprint(self) -> str:
         """What data it scores on, once prepared: machines that agree on it give scores that compare."""
         ...
@@ -205,6 +210,11 @@ class JudgeConfig(BaseModel):
     def timed(self) -> bool:
         """See `Judge.timed`."""
         return False
+
+    @property
+    def varies(self) -> bool:
+        """See `Judge.varies`."""
+        return True
 
     def fingerprint(self) -> str:
         """See `Judge.fingerprint`; nothing but the target, unless a judge says otherwise."""

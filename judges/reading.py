@@ -1,9 +1,11 @@
 """A judge that asks reader models: no network, no key, a few milliseconds.
 
 Selection sees the mean of two readers that know different things (style; words), each without credit beyond the real
-texts that it knows. That mean is sceptical: what only one of them likes counts half. A third reader, with other
-features again (letters), reads along. Its rating stands in the metrics, and it is the score when the engine asks for a
-hold-out reading: a gain that it does not see is none. Nobody selects by it, so it has no limit.
+texts that it knows. That mean is sceptical: what only one of them likes counts half. A text scores what surely remains
+of it: one standard error of its distance from the original is taken off, so that a change must be worth its own doubt
+and the original keeps ties. A third reader, with other features again (letters), reads along. Its rating stands in the
+metrics, and it is the score when the engine asks for a hold-out reading: a gain that it does not see is none. Nobody
+selects by it, so it has no limit.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from population.variant import Variant
 
 SEEN, HIDDEN = ("style", "words"), "letters"  # kinds of readers, `headline-style`
 ENOUGH_WORDS = 5  # for that share to mean anything
+CAUTION = 1.0  # standard errors that a text must be worth; chosen on texts that no reader had seen (docs/judges.md)
 
 
 class ReaderJudge(JudgeConfig):
@@ -46,7 +49,7 @@ class ReaderJudge(JudgeConfig):
 
     @property
     def name(self) -> str:
-        """`rating`: log odds of being chosen over the median real text."""
+        """`rating`: log odds of being chosen over the median real text, less what is doubtful about the change."""
         return "rating"
 
     @property
@@ -58,6 +61,11 @@ class ReaderJudge(JudgeConfig):
     def seconds_expected(self) -> float:
         """A few milliseconds; more where a network reads along."""
         return 0.02 if self.embeddings else 0.002
+
+    @property
+    def varies(self) -> bool:
+        """Never: a reader is a formula."""
+        return False
 
     @property
     def wanted(self) -> str:
@@ -104,6 +112,11 @@ class ReaderJudge(JudgeConfig):
             raise JudgeError(f"judge.embeddings: {self.reader} was trained without embeddings; leave the key out")
         return (reader,), Reader.shipped(f"{task}-words")
 
+    def caution(self, text: str, original: str) -> float:
+        """What is taken off the rating of a text: `CAUTION` standard errors of its difference from the original."""
+        seen, _ = self.readers()
+        return CAUTION * math.hypot(*(one.error_between(text, original) for one in seen)) / len(seen)
+
     def evaluate(self, variant: Variant, context: Context) -> Evaluation:
         """Read the text once; the same text always gets the same rating."""
         started = time.perf_counter()
@@ -125,16 +138,18 @@ class ReaderJudge(JudgeConfig):
             share = f"{known:.0%} of its words occur in the English texts that the reader was trained on"
             return Status.REFUSED, None, {}, f"only {share}; it cannot judge this one"
         first = self._original(variant, context.root)
+        caution = self.caution(text, first)
         metrics = {
             "percentile": fmean(reading.percentile for reading in readings),
             "raw": fmean(reading.raw for reading in readings),
-            "error": math.hypot(*(one.error_between(text, first) for one in seen)) / len(seen),
+            "error": caution / CAUTION,
+            "caution": caution,
             "holdout": hidden.raw,
             "holdout_percentile": hidden.percentile,
             "holdout_error": holdout.error_between(text, first),
             "known": known,
         }
-        score = hidden.raw if context.holdout else fmean(reading.rating for reading in readings)
+        score = hidden.raw if context.holdout else fmean(reading.rating for reading in readings) - caution
         return Status.OK, score, metrics, _words(seen, readings, hidden)
 
     def _original(self, variant: Variant, root: Path) -> str:

@@ -84,6 +84,23 @@ def alarm(looks: Sequence[Look]) -> str | None:
     )
 
 
+def warning(seen: float, confirmed: float, error: float) -> str:
+    """One sentence if the hold-out confirms less than half of a gain, and how sure that is; empty if it does not.
+
+    Args:
+        seen: the gain for the judges that select.
+        confirmed: the gain for the hold-out.
+        error: standard error of `confirmed` less half of `seen`.
+    """
+    missing = GAP_SHARE * seen - confirmed
+    if seen <= 0 or missing <= 0:
+        return ""
+    said = f"the hold-out confirms only {confirmed:+.2f} of {seen:+.2f}, less than half of what the judges see"
+    if missing > GAP_ERRORS * error:
+        return f"ALARM: {said}, and that is no bad luck: the text pleases the judges, not the readers"
+    return f"WARNING: {said}; within its error of {error:.2f} it cannot tell, so ask people"
+
+
 def effective_votes(wrong: NDArray[np.bool_]) -> float:
     """How many independent judges a panel is worth: J / (1 + (J - 1) rho) (Kish 1965).
 

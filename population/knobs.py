@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from population import frames
 from population.literals import Site, Value, read_number
 from population.python_source import is_seed
 from population.ranges import KnobError, Range
@@ -119,17 +120,24 @@ class Space:
         names: the knobs' names: slots first, then in the order of files and lines.
         categorical: for each name, whether its knob's values have no order.
         slots: name -> file, for slots of texts.
+        frames: file -> templates that put its slots together.
         inside: whether some knobs are numbers inside functions.
     """
 
-    __slots__ = ("_knobs", "_places", "categorical", "inside", "names", "slots")
+    __slots__ = ("_knobs", "_places", "categorical", "frames", "inside", "names", "slots")
 
-    def __init__(self, places: Mapping[tuple[str, str], Knob], slots: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        places: Mapping[tuple[str, str], Knob],
+        slots: Mapping[str, str],
+        frames: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self._places = dict(places)
         self._knobs = {knob.name: knob for knob in places.values()}
         self.names = tuple(self._knobs)
         self.categorical = tuple(knob.categorical for knob in self._knobs.values())
         self.slots = dict(slots)
+        self.frames = dict(frames or {})
         self.inside = any("#" in place for _, place in places)
 
     @staticmethod
@@ -142,18 +150,20 @@ class Space:
 
         Args:
             files: path -> text.
-            overrides: knob name -> what `Range.of` reads; with a `file` and `choices` it is a slot of that text. The
-                name of a tuple stands for all its elements.
+            overrides: knob name -> what `Range.of` reads; with a `file` and `choices` it is a slot of that text, with
+                `templates` ways to put such slots together. The name of a tuple stands for all its elements.
 
         Raises:
             KnobError: if a comment or an override is wrong, or names no literal.
         """
         said = {name: Range.of(words, f"knob {name}") for name, words in (overrides or {}).items()}
+        templates = {name: words for name, words in said.items() if words.templates is not None}
+        said = {name: words for name, words in said.items() if name not in templates}
         places: dict[tuple[str, str], Knob] = {}
         slots: dict[str, str] = {}
         for name, words in said.items():
             if words.file is not None and not words.fixed:
-                places[words.file, name] = _slot(files, name, words)
+                places[words.file, name] = _slot(files, name, words, templates.values())
                 slots[name] = words.file
         sites = [(path, site) for path in sorted(files) for site in read(path, files[path])]
         sites.sort(key=lambda pair: (pair[0], pair[1].start))
@@ -173,7 +183,7 @@ class Space:
             if places:
                 break
         _check_names(said, sites, known, slots)
-        return Space(places, slots)
+        return Space(places, slots, _frames(templates, {name: places[slots[name], name] for name in slots}, slots))
 
     def at(self, path: str, place: str) -> Knob | None:
         """The knob of a place in a file, if it is one."""
@@ -247,13 +257,15 @@ def _like(value: Value, choice: Value) -> Value:
     return choice
 
 
-def _slot(files: Mapping[str, str], name: str, said: Range) -> Knob:
+def _slot(files: Mapping[str, str], name: str, said: Range, templates: Iterable[Range]) -> Knob:
     path, choices = str(said.file), said.choices or ()
     if path not in files:
         raise KnobError(f"knob {name}: there is no editable file {path!r}; the files are {', '.join(sorted(files))}")
     if len(set(map(str, choices))) < 2:
         raise KnobError(f"knob {name}: a slot of {path} needs at least two different `choices`")
     found = slot(files[path], choices)
+    if found is None and any(name in frames.slots(text) for words in templates for text in words.templates or ()):
+        return Knob(name, "choice", choices=tuple(map(str, choices)))
     if found is None:
         raise KnobError(f"knob {name}: exactly one of its choices must stand in {path}, exactly once")
     start, end, _ = found
@@ -263,6 +275,19 @@ def _slot(files: Mapping[str, str], name: str, said: Range) -> Knob:
         if again is None or str(again[2]) != str(choice):
             raise KnobError(f"knob {name}: the choice {choice!r} could not be told from the text around it in {path}")
     return Knob(name, "choice", choices=tuple(str(choice) for choice in choices))
+
+
+def _frames(
+    said: Mapping[str, Range], knobs: Mapping[str, Knob], slots: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for where, words in said.items():
+        path = str(words.file)
+        own = {name: tuple(map(str, knob.choices)) for name, knob in knobs.items() if slots[name] == path}
+        for template in words.templates or ():
+            frames.check(where, path, template, own)
+        found[path] = found.get(path, ()) + (words.templates or ())
+    return found
 
 
 def _check_names(

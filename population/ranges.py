@@ -37,7 +37,8 @@ class Range:
         choices: the values it may take, instead of a range.
         fixed: it is not a knob at all.
         power: its values are powers of two.
-        file: for a slot of a text: the file that holds one of `choices`.
+        file: for a slot of a text: the file that holds one of `choices`; for templates: the file they are for.
+        templates: no knob, but other ways to put the slots of `file` together.
     """
 
     low: float | None = None
@@ -47,6 +48,7 @@ class Range:
     fixed: bool | None = None
     power: bool | None = None
     file: str | None = None
+    templates: tuple[str, ...] | None = None
 
     @staticmethod
     def parse(text: str, where: str) -> Range:
@@ -91,11 +93,16 @@ class Range:
                     result["power"] = True
             elif (key in ("log", "fixed") and isinstance(value, bool)) or (key == "file" and isinstance(value, str)):
                 result[key] = value
-            elif key == "choices" and isinstance(value, list | tuple) and _scalars(value):
+            elif isinstance(value, list | tuple) and (
+                (key == "choices" and _scalars(value))
+                or (key == "templates" and all(isinstance(one, str) for one in value))
+            ):
                 result[key] = tuple(value)
             else:
                 known = ", ".join(field.name for field in fields(Range) if field.name != "power")
                 raise KnobError(f"{where}: cannot use `{key}: {value!r}`; the keys are {known}")
+        if "templates" in result and result.keys() != {"templates", "file"}:
+            raise KnobError(f"{where}: `templates` stands with `file`, and with nothing else")
         return Range(**result)
 
     @staticmethod

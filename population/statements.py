@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from population import blocks, prose, sentences
+from population import blocks, frames, prose, sentences
 from population.genome import Genome, fill
 from population.knobs import Space, define
 from population.literals import dialect, write
@@ -73,6 +73,19 @@ def borrow(genome: Genome, mate: Genome, rng: random.Random) -> Edit | None:
         if dialect(path) == "text" and (changed := prose.borrow(outlines[path], others.get(path, ""), rng)) is not None:
             text, note = (fill(part, genome.literals()) for part in changed)
             return Edit({**files, path: text}, f"{path} {note}")
+    return None
+
+
+def reframe(genome: Genome, space: Space, rng: random.Random) -> Edit | None:
+    """Puts the slots of a text together by another template; slots that it does not have yet are drawn."""
+    files, literals = genome.files(), genome.literals()
+    for path in rng.sample([*space.frames], len(space.frames)):
+        template = rng.choice(space.frames[path])
+        choices = {name: [str(choice) for choice in space[name].choices] for name in frames.slots(template)}
+        texts = {name: literals[name] if name in literals else rng.choice(some) for name, some in choices.items()}
+        text = frames.filled(template, texts)
+        if text != files.get(path) and frames.read(text, choices) == texts:
+            return Edit({**files, path: text}, f"{path} written as {template!r}")
     return None
 
 

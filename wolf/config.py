@@ -89,6 +89,7 @@ Knob = Annotated[
                         "choices": {"type": "array"},
                         "fixed": {"type": "boolean"},
                         "file": {"type": "string", "description": "the text in which one of `choices` stands"},
+                        "templates": {"type": "array", "items": {"type": "string"}},
                     },
                 },
             ]
@@ -207,7 +208,10 @@ class ConfirmConfig(Section):
     """The honest figure at the end."""
 
     seeds: int = Field(
-        default=5, strict=True, ge=0, description="fresh seeds on which champion and seed are scored again"
+        default=5,
+        strict=True,
+        ge=0,
+        description="fresh seeds on which champion and seed are scored again; one is enough for a judge of kind reader",
     )
 
 
@@ -285,12 +289,18 @@ class Config(Section):
     budget: BudgetConfig
     stop: StopConfig = StopConfig()
     check_in: CheckInConfig | None = Field(default=None, description="pause and ask a person; absent: never")
-    confirm: ConfirmConfig = ConfirmConfig()
+    confirm: ConfirmConfig = Field(default_factory=cast(Any, dict), validate_default=True)
     llm: LLMConfig | None = Field(default=None, description="models that propose; needs `budget: usd:`")
     workers: WorkersConfig = Field(default_factory=cast(Any, dict), validate_default=True)
     runs: str = Field(
         default="runs", min_length=1, description="where run folders go, relative to the current directory"
     )
+
+    @field_validator("confirm")
+    @classmethod
+    def _once(cls, value: ConfirmConfig, info: ValidationInfo) -> ConfirmConfig:
+        varies = getattr(info.data.get("judge"), "varies", True)
+        return value if varies else ConfirmConfig(seeds=min(value.seeds, 1))  # it would say the same again
 
     @field_validator("llm")
     @classmethod

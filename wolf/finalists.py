@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
-from judges.watch import Look, alarm
 from wolf.ballotbox import ballots, count, minutes, panel, shown_text
 from wolf.difference import describe, knob_changes
 from wolf.errors import UsageError
-from wolf.holdout import HOLDOUT, gap_error, sample
+from wolf.holdout import CAUTION, HOLDOUT, gains
 from wolf.records import Run, load_run
 from wolf.rows import Told
 from wolf.terminal import json_line, line, safe
+from wolf.verdict import verdict
+
+LIKE = 0.8  # of the way from the original: what is nearer to a better text is much like it
+LOOKED_AT = 200  # variants, best first
 
 
 @click.command()
@@ -30,17 +33,23 @@ def command(run: str | None, most: int, as_json: bool) -> None:
     With language models as judges all ballots of the run are counted together, and the judges themselves are judged.
     """
     found = load_run(run)
-    shown, said = finalists(found, most), [*judgement(found), *minutes(found)]
+    shown, warned = finalists(found, most), verdict(found).warning
+    said = [*judgement(found), *minutes(found)]
     if not shown:
         raise UsageError(f"{found.path} has no judged texts; finalists are for judge kinds reader and panel")
     if as_json:
-        rows = [{"variant": one.id, **one.numbers, "files": dict(one.files)} for one in shown]
-        click.echo(json_line({"finalists": rows, "holdout": judgement(found), "judges": minutes(found)}))
+        rows = [{"variant": one.id, **one.numbers, "alike": one.alike, "files": dict(one.files)} for one in shown]
+        body = {"finalists": rows, "warning": warned, "holdout": judgement(found), "judges": minutes(found)}
+        click.echo(json_line(body))
         return
+    if warned:
+        click.echo(click.style(f"{warned}.", fg="yellow") + "\n")
     for one in shown:
         click.echo(click.style(f"{one.title}  {one.figures}", bold=True))
         for remark in one.remarks:
             click.echo(f"   {line(remark, 240)}")
+        if one.alike:
+            click.echo(f"   {one.alike} more {'are' if one.alike > 1 else 'is'} much like it")
         for text in one.files.values():
             for paragraph in safe(text).strip().splitlines():
                 click.echo(textwrap.fill(paragraph, 100, initial_indent="   | ", subsequent_indent="   | ") or "   |")
@@ -60,6 +69,7 @@ class Finalist:
         remarks: what the judges said of it, and what changed.
         numbers: the same for machines.
         files: path -> text.
+        alike: variants with a score that are much like it, and so are not shown.
     """
 
     id: str
@@ -68,21 +78,47 @@ class Finalist:
     remarks: Sequence[str]
     numbers: Mapping[str, Any]
     files: Mapping[str, str]
+    alike: int = 0
 
 
 def finalists(run: Run, most: int) -> list[Finalist]:
-    """The best texts, best first, and the original; [] unless texts were judged."""
+    """The best texts that differ from each other, best first, and the original; [] unless texts were judged."""
     if run.header.judge not in ("reader", "panel"):
         return []
     readings = {told.variant: told for told in run.searched if told.ok}
     original = run.header.seed_variant
-    best = [id for id in run.ranking() if id in readings and id != original][:most]
-    counted = _counted(run, [*best, original])
+    alike = _different(run, [id for id in run.ranking() if id in readings and id != original], most)
+    counted = _counted(run, [*alike, original])
     return [
-        _finalist(run, id, rank, readings[id], counted.get(id, {}))
-        for rank, id in enumerate([*best, original], 1)
+        replace(_finalist(run, id, rank, readings[id], counted.get(id, {})), alike=alike.get(id, 0))
+        for rank, id in enumerate([*alike, original], 1)
         if id in readings
     ]
+
+
+def _different(run: Run, ranked: Sequence[str], most: int) -> dict[str, int]:
+    """The best of them, and how many others are much like each: nearer than `LIKE` of its way from the original."""
+    from judges import features
+
+    def text(id: str) -> str:
+        return features.plain("\n\n".join(body for _, body in sorted(run.files(id).items())))
+
+    original, chosen, alike = text(run.header.seed_variant), dict[str, str](), dict[str, int]()
+    for id in ranked[:LOOKED_AT]:
+        own = text(id)
+        like = next(
+            (
+                known
+                for known, other in chosen.items()
+                if features.distance(own, other) < LIKE * features.distance(other, original)
+            ),
+            None,
+        )
+        if like is not None:
+            alike[like] += 1
+        elif len(chosen) < most:
+            chosen[id], alike[id] = own, 0
+    return alike
 
 
 def _counted(run: Run, ids: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -111,9 +147,10 @@ def _counted(run: Run, ids: Sequence[str]) -> dict[str, dict[str, float]]:
 def _finalist(run: Run, id: str, rank: int, told: Told, counted: Mapping[str, float]) -> Finalist:
     original = run.header.seed_variant
     belief = run.beliefs.get(id)
-    figures = [f"rating {told.score if belief is None else belief.mean:+.2f}"]
-    if belief is not None and 0 < belief.sigma < math.inf:
-        figures[0] += f" ± {belief.sigma:.2f}"
+    caution = told.metrics.get(CAUTION, 0.0)
+    figures = [f"rating {(told.score or 0.0 if belief is None else belief.mean) + caution:+.2f}"]
+    if belief is not None and 0 < (error := belief.sigma or told.metrics.get("error", 0.0)) < math.inf:
+        figures[0] += f" ± {error:.2f}"
     if "all_ballots" in counted:
         figures.append(f"by all ballots {counted['all_ballots']:+.2f} ± {counted['all_ballots_error']:.2f}")
         figures.append(f"best of these {counted['p_best']:.0%}")
@@ -126,26 +163,25 @@ def _finalist(run: Run, id: str, rank: int, told: Told, counted: Mapping[str, fl
         changed = describe(knob_changes(run, run.files(original), run.files(id)))
         remarks += [f"changed: {changed}"] if changed else []
     title = "the original" if id == original else f"{rank}. {id}"
-    numbers = {"rating": told.score, **told.metrics, **counted}
+    numbers = {"rating": (told.score or 0.0) + caution, "score": told.score, **told.metrics, **counted}
     return Finalist(id, title, ", ".join(figures), remarks, numbers, run.files(id))
 
 
 def judgement(run: Run) -> list[str]:
-    """What the hold-out says of the champion, and the alarm if there is cause; [] for a run without one."""
-    readings = {told.variant: told for told in run.searched if told.ok and HOLDOUT in told.metrics}
-    seed, champion = readings.get(run.header.seed_variant), readings.get(run.champion or "")
-    if seed is None:
+    """What the hold-out says of the champion; [] for a run without one. `wolf.verdict` has its warning."""
+    seed = next((told for told in run.searched if told.ok and told.variant == run.header.seed_variant), None)
+    if seed is None or HOLDOUT not in seed.metrics:
         return []
-    if champion is None or champion.variant == seed.variant or champion.score is None or seed.score is None:
+    found = gains(run)
+    if found is None:
         return ["Nothing better than the original was found."]
-    seen, confirmed = champion.score - seed.score, champion.metrics[HOLDOUT] - seed.metrics[HOLDOUT]
-    error = champion.metrics.get("holdout_error", 0.0)
-    said = [
-        f"The judges see a gain of {seen:+.2f} log odds, the hold-out, which selection never saw, one of "
-        f"{confirmed:+.2f} ± {error:.2f}: {_agreement(seen, confirmed, error)}."
+    metrics = next(told.metrics for told in reversed(run.searched) if told.ok and told.variant == run.champion)
+    error = metrics.get("holdout_error", 0.0)
+    own = f" ± {metrics['error']:.2f}" if "error" in metrics else ""
+    return [
+        f"The judges see a gain of {found.seen:+.2f}{own} log odds, the hold-out, which selection never saw, one of "
+        f"{found.confirmed:+.2f} ± {error:.2f}: {_agreement(found.seen, found.confirmed, error)}."
     ]
-    ring = alarm(looks(run))
-    return [*said, f"ALARM: {ring}. Ask people before you use it."] if ring else said
 
 
 def _agreement(seen: float, confirmed: float, error: float) -> str:
@@ -154,10 +190,3 @@ def _agreement(seen: float, confirmed: float, error: float) -> str:
     if confirmed < -2 * error:
         return "it prefers the original"
     return "it does not say clearly which is better" + (", so ask people" if seen > 0 else "")
-
-
-def looks(run: Run) -> list[Look]:
-    """The champion of each moment, as both see it."""
-    readings = {told.variant: told for told in run.searched if told.ok and HOLDOUT in told.metrics}
-    curve = [readings[told.champion] for told in run.curve if told.champion in readings]
-    return sample([Look(told.score or 0.0, told.metrics[HOLDOUT], gap_error(told.metrics)) for told in curve])

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from judges.watch import GAP_SHARE, Look, alarm
 from population.evaluation import Evaluation
 from population.pool import Population
 from wolf.bodies import Body
 
+if TYPE_CHECKING:
+    from wolf.records import Run
+
 HOLDOUT = "holdout"  # the metric in which a judge that selection never sees writes its rating
+CAUTION = "caution"  # how far a score lies below the rating that the judge would give, for doubt about the change
 LOOKS = 40  # moments of a run that the alarm compares
 
 
@@ -50,6 +54,32 @@ def gap_error(metrics: Mapping[str, float]) -> float:
     return math.hypot(metrics.get("holdout_error", 0.0), own / 2)
 
 
+class Gains(NamedTuple):
+    """What a run's champion gains over its original; `error` is that of `confirmed` less half of `seen`."""
+
+    seen: float
+    confirmed: float
+    error: float
+
+
+def gains(run: Run) -> Gains | None:
+    """Of a run that has a hold-out and another champion than the original, as far as it has come; else None."""
+    seed, champion = run.header.seed_variant, run.champion
+    if champion in (None, seed) or champion not in run.beliefs or seed not in run.beliefs:
+        return None
+    readings = {told.variant: told for told in run.searched if told.ok}
+    last, first = readings[champion].metrics, readings[seed].metrics
+    seen = run.beliefs[champion].mean + last.get(CAUTION, 0.0) - run.beliefs[seed].mean
+    final = run.final and run.final.get("gain")
+    judge = run.header.config.get("judge", {})
+    if final and run.header.judge == "panel" and (judge.get("holdout") or judge.get("hidden")):
+        error = math.hypot((final["high"] - final["low"]) / 4, last.get("sigma", 0.0) / math.sqrt(2))
+        return Gains(seen, final["mean"], error)
+    if HOLDOUT not in last or HOLDOUT not in first:
+        return None
+    return Gains(seen, last[HOLDOUT] - first[HOLDOUT], gap_error(last))
+
+
 class Watch:
     """A fold over the evaluations of a search: the leader of each moment as its judge and as the hold-out see it."""
 
@@ -59,6 +89,7 @@ class Watch:
         self._seed = seed_variant
         self._holdout: dict[str, list[float]] = {}
         self._error: dict[str, float] = {}
+        self._caution: dict[str, float] = {}
         self._looks: list[Look] = []
 
     def told(self, evaluation: Evaluation, champion: str | None) -> None:
@@ -66,6 +97,7 @@ class Watch:
         if evaluation.ok and HOLDOUT in evaluation.metrics:
             self._holdout.setdefault(evaluation.variant, []).append(evaluation.metrics[HOLDOUT])
             self._error[evaluation.variant] = gap_error(evaluation.metrics)
+            self._caution[evaluation.variant] = evaluation.metrics.get(CAUTION, 0.0)
         if champion in self._holdout:
             self._looks.append(self._look(champion))
 
@@ -97,4 +129,4 @@ class Watch:
 
     def _look(self, variant: str) -> Look:
         told, readings = self._population.estimate(variant), self._holdout[variant]
-        return Look(-told.mean, sum(readings) / len(readings), self._error[variant])
+        return Look(self._caution[variant] - told.mean, sum(readings) / len(readings), self._error[variant])

@@ -39,6 +39,7 @@ PRIOR_PAY = {
     "recombine:join": 0.10,
     "recombine:reopen": 0.10,
     "perturb:rearrange": 0.05,
+    "perturb:reframe": 0.20,
 }
 
 

@@ -219,7 +219,7 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
     population = Population(space, config.judge.goal, recall, getattr(config.judge, "doubt", None))
     search = config.search
     statements = search.statements == "on" or (search.statements == "auto" and len(space.names) < FEW_KNOBS)
-    names = available(bool(space.names), search.recombine, statements)
+    names = available(bool(space.names), search.recombine, statements, bool(space.frames))
     sampling = search.strategy in ("random", *OPTIMISERS)  # these draw knobs, and can do nothing else
     if not space.names and (not statements or sampling):
         raise UsageError(

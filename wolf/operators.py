@@ -164,6 +164,14 @@ def _rearrange(scene: Scene, rng: random.Random) -> Draft | None:
     return Draft(genome, (scene.centre,), "perturb:rearrange", scene.genome, edit.note)
 
 
+def _reframe(scene: Scene, rng: random.Random) -> Draft | None:
+    """The slots of a text in another of its templates."""
+    edit = statements.reframe(scene.genome, scene.space, rng)
+    if edit is None:
+        return None
+    return Draft(Genome.of(edit.files, scene.space), (scene.centre,), "perturb:reframe", scene.genome, edit.note)
+
+
 OPERATORS: dict[str, Operator] = {
     "perturb:nudge": _nudge,
     "perturb:kick": _kick,
@@ -173,15 +181,17 @@ OPERATORS: dict[str, Operator] = {
     "recombine:join": _join,
     "recombine:reopen": _reopen,
     "perturb:rearrange": _rearrange,
+    "perturb:reframe": _reframe,
 }
 
 
-def available(knobs: bool, recombine: bool, statements: bool) -> tuple[str, ...]:
-    """Names of the operators that a target and its switches leave."""
+def available(knobs: bool, recombine: bool, statements: bool, frames: bool = False) -> tuple[str, ...]:
+    """Names of the operators that a target and its switches leave; `frames`: whether it has templates."""
     return tuple(
         name
         for name in OPERATORS
         if (knobs or name == "perturb:rearrange")
+        and (frames or name != "perturb:reframe")
         and (recombine or not name.startswith("recombine:"))
         and (statements or name != "perturb:rearrange")
     )
@@ -189,6 +199,6 @@ def available(knobs: bool, recombine: bool, statements: bool) -> tuple[str, ...]
 
 def mutate(scene: Scene, rng: random.Random, names: Sequence[str]) -> Draft | None:
     """The shared mutation: mostly a nudge, sometimes a kick or a rearrangement. All strategies step with it."""
-    weights = {"perturb:nudge": 0.75, "perturb:kick": 0.15, "perturb:rearrange": 0.10}
+    weights = {"perturb:nudge": 0.75, "perturb:kick": 0.15, "perturb:rearrange": 0.10, "perturb:reframe": 0.15}
     usable = [name for name in weights if name in names]
     return OPERATORS[rng.choices(usable, [weights[name] for name in usable])[0]](scene, rng)

@@ -165,6 +165,7 @@ def _state(run: Run) -> dict[str, Any]:
         "metric": run.header.metric, "goal": run.header.goal.value, "evaluations": run.evaluations,
         "champion": run.champion, "seed": run.header.seed_variant, "noise": run.noise,
         "gain": told.gain and told.gain._asdict(), "fresh": told.fresh, "verdict": told.sentence,
+        "warning": told.warning,
     }  # fmt: skip
 
 

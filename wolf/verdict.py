@@ -15,15 +15,17 @@ class Verdict:
 
     Attributes:
         kind: `gain`, `noise`, `loss`, `seed` (the champion is the seed), or `none` (nothing was scored).
-        sentence: the outcome in one sentence, with its interval.
+        sentence: the outcome in one sentence, with its interval; then the warning, if there is one.
         fresh: whether it rests on fresh seeds. If not, it rests on the scores that the champion was picked by.
         gain: champion over seed.
+        warning: that the hold-out confirms less than half of the gain that the judges see; empty if it does not.
     """
 
     kind: str
     sentence: str
     fresh: bool
     gain: Gain | None
+    warning: str = ""
 
 
 def places(run: Run) -> int:
@@ -61,7 +63,18 @@ def verdict(run: Run) -> Verdict:
         kind, rest = "loss", f"is worse than the seed by {number(-gain.mean, digits)} ({interval})"
     else:
         kind, rest = "noise", f"cannot be told from the seed: {number(gain.mean, digits)}, {interval}"
-    return Verdict(kind, f"{where} the champion {rest}.", fresh, gain)
+    warned = _warning(run)
+    return Verdict(kind, f"{where} the champion {rest}." + (f" {warned}." if warned else ""), fresh, gain, warned)
+
+
+def _warning(run: Run) -> str:
+    if run.header.judge not in ("reader", "panel"):
+        return ""
+    from judges.watch import warning
+    from wolf.holdout import gains
+
+    found = gains(run)
+    return warning(*found) if found else ""
 
 
 def by_holdout(run: Run) -> bool:

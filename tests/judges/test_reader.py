@@ -146,3 +146,20 @@ def test_a_file_that_is_no_reader_is_one_sentence(tmp_path: Path) -> None:
 def test_a_text_that_repeats_itself_is_outside_any_box(tmp_path: Path) -> None:
     found = judged("He said no to all of it. She left. He said no to all of it.", tmp_path)
     assert found.feedback == "says twice: 'he said no to all of it'"
+
+
+def test_a_change_must_be_worth_its_own_doubt_and_the_original_keeps_ties(tmp_path: Path) -> None:
+    (tmp_path / "h.txt").write_text(GOOD)
+    same, other = (judged(text, tmp_path, file="h.txt") for text in (GOOD, GOOD.replace("What He Said", "His Answer")))
+    assert same.metrics["caution"] < 1e-6 and other.metrics["caution"] > 0.0
+    seen, _ = ReaderJudge(task="headline").readers()
+    text = GOOD.replace("What He Said", "His Answer")
+    rating = sum(reader.read(text).rating for reader in seen) / len(seen)
+    assert other.score == pytest.approx(rating - other.metrics["caution"])
+    assert other.metrics["caution"] == pytest.approx(other.metrics["error"]), "one standard error"
+
+
+def test_the_hold_out_is_not_cautious(tmp_path: Path) -> None:
+    (tmp_path / "h.txt").write_text(GOOD)
+    hidden = judged(DULL, tmp_path, holdout=True, file="h.txt")
+    assert hidden.score == Reader.shipped("headline-letters").read(DULL).raw == hidden.metrics["holdout"]

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from judges.watch import Look, alarm
+from judges.watch import Look, alarm, warning
 from wolf.cli import main
+from wolf.config import load
+from wolf.records import load_run
+from wolf.verdict import verdict
 
 
 @pytest.mark.parametrize("preset", ["headline", "argument"])
@@ -25,8 +28,8 @@ def test_a_text_evolves_offline_and_its_finalists_are_shown_with_what_the_hold_o
     assert "The judges see a gain of" in shown.output or "Nothing better" in shown.output
     assert "hold-out  " in done.output
     body = json.loads(CliRunner().invoke(main, ["finalists", str(run), "--json", "-n", "2"]).output)
-    ratings = [row["rating"] for row in body["finalists"]]
-    assert len(ratings) == 3 and ratings == sorted(ratings, reverse=True)
+    scores = [row["score"] for row in body["finalists"]]
+    assert 2 <= len(scores) <= 3 and scores == sorted(scores, reverse=True)
     assert all("holdout" in row and row["files"] for row in body["finalists"])
 
 
@@ -68,3 +71,77 @@ def test_votes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["duel", "--run", run, "--votes", str(tmp_path / "votes.txt")])
     assert result.exit_code == 2
     assert "line 2: expected challenger, champion or =, found 'maybe'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("seen", "confirmed", "error", "says"),
+    [
+        (0.40, 0.25, 0.2, ""),
+        (0.40, 0.20, 0.2, ""),
+        (0.08, -0.19, 0.2, "WARNING: the hold-out confirms only -0.19 of +0.08"),
+        (0.40, 0.19, 0.2, "WARNING: the hold-out confirms only +0.19 of +0.40"),
+        (0.80, -0.10, 0.2, "ALARM: the hold-out confirms only -0.10 of +0.80"),
+        (0.0, -0.10, 0.2, ""),
+    ],
+)
+def test_less_than_half_is_named_and_at_least_half_is_not(
+    seen: float, confirmed: float, error: float, says: str
+) -> None:
+    said = warning(seen, confirmed, error)
+    assert said.startswith(says) and bool(said) == bool(says)
+
+
+def test_a_hold_out_that_does_not_confirm_is_said_first_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from judges.reading import ReaderJudge
+
+    class Doubter:
+        """Shares no taste with the readers that select."""
+
+        def __init__(self, reader: object) -> None:
+            self._reader = reader
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._reader, name)
+
+        def read(self, text: str) -> object:
+            from dataclasses import replace
+
+            told = self._reader.read(text)
+            return replace(told, raw=-0.3 * told.raw)
+
+    readers = ReaderJudge.readers
+    monkeypatch.setattr(ReaderJudge, "readers", lambda judge: (readers(judge)[0], Doubter(readers(judge)[1])))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(
+        main, ["run", "headline", "budget.evaluations=40", "workers.slots=1", "stop.alarm=off", "search.novelty=false"]
+    )
+    assert done.exit_code == 0, done.output
+    (run,) = (tmp_path / "runs").iterdir()
+    said = verdict(load_run(run))
+    assert said.warning and said.warning in said.sentence
+    (first,) = [line for line in done.output.splitlines() if line.lstrip().startswith("verdict")]
+    assert said.warning in first
+    shown = CliRunner().invoke(main, ["finalists"]).output
+    assert shown.startswith(said.warning)
+    assert said.warning in CliRunner().invoke(main, ["top"]).output.splitlines()[1]
+    assert json.loads(CliRunner().invoke(main, ["top", "--json"]).output)["warning"] == said.warning
+    assert json.loads(CliRunner().invoke(main, ["finalists", "--json"]).output)["warning"] == said.warning
+    CliRunner().invoke(main, ["report", str(run), "--output", str(tmp_path / "page.html")])
+    page = (tmp_path / "page.html").read_text()
+    assert said.warning in page[page.index("<h1") : page.index("</h1>")]
+
+
+def test_finalists_differ_from_each_other(tmp_path: Path) -> None:
+    CliRunner().invoke(main, ["run", "argument", "budget.evaluations=60", f"runs={tmp_path}", "workers.slots=1"])
+    (run,) = tmp_path.iterdir()
+    rows = json.loads(CliRunner().invoke(main, ["finalists", str(run), "--json"]).output)["finalists"]
+    best = [row["files"]["chapter.md"] for row in rows[:-1]]
+    assert best and all(len({*one.split()} ^ {*other.split()}) > 2 for one in best for other in best if one != other)
+
+
+def test_a_reader_is_asked_once_for_the_confirmation() -> None:
+    assert load("headline", ["confirm.seeds=5"]).confirm.seeds == 1
+    assert load("headline", ["confirm.seeds=0"]).confirm.seeds == 0
+    assert load("knobs", ["confirm.seeds=5"]).confirm.seeds == 5
