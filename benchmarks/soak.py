@@ -26,15 +26,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import linear_regression
 
 REPOSITORY = Path(__file__).parent.parent
 SAMPLE_SECONDS = 5.0
 RAMP_SECONDS = 20.0  # a session that is to be killed lives up to this
 WARM_SECONDS = 300.0  # of a process before its memory is taken for settled
 LAST_KILL = 0.97  # of the evaluations
+SDK = "jiter"  # a library of its own, found in a process's maps
 WIRE = ("429-after-2", "529", "reset", "half", "stream-error", "drip", "max_tokens", "200-html")
 
 JUDGE = """
@@ -102,6 +105,8 @@ class Sample:
     rss: float  # MB
     descriptors: int
     threads: int
+    told: int  # evaluations, in all sessions
+    sdk: bool  # whether it has loaded the models' SDK, which it does with its first request
 
 
 @dataclass
@@ -148,8 +153,9 @@ class Soak:
         with suppress(OSError):
             status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
             rss = int(status["VmRSS"].split()[0]) / 1024
-            count = len(os.listdir(f"/proc/{pid}/fd"))
-            self.sessions[-1].append(Sample(time.monotonic(), rss, count, int(status["Threads"])))
+            count, sdk = len(os.listdir(f"/proc/{pid}/fd")), SDK in Path(f"/proc/{pid}/maps").read_text()
+            sample = Sample(time.monotonic(), rss, count, int(status["Threads"]), self.told(), sdk)
+            self.sessions[-1].append(sample)
         for child in processes():
             with suppress(OSError, IndexError):
                 state, parent = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[:2]
@@ -195,14 +201,11 @@ def processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def slope(samples: list[Sample]) -> float:
-    """MB per hour, by least squares."""
+def slope(samples: list[Sample], along: Callable[[Sample], float]) -> float:
+    """MB per unit of `along`, by least squares."""
     if len(samples) < 10:
         return float("nan")
-    n = len(samples)
-    t, y = [s.at / 3600 for s in samples], [s.rss for s in samples]
-    middle, level = sum(t) / n, sum(y) / n
-    return sum((a - middle) * (b - level) for a, b in zip(t, y, strict=True)) / sum((a - middle) ** 2 for a in t)
+    return linear_regression([along(sample) for sample in samples], [sample.rss for sample in samples]).slope
 
 
 def main() -> int:
@@ -287,10 +290,14 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     print(f"in flight at a strike and repeated: at most {flights} of 4 slots, {repeated} in all")
     print(f"candidates outlived the search by at most {max(soak.survivors, default=0):.2f} s; zombies {len(zombies)}")
     took = (longest[-1].at - longest[0].at) / 60
+    each, hourly = slope(warm, lambda sample: sample.told), slope(warm, lambda sample: sample.at / 3600)
     print(f"longest session {took:.1f} min: RSS {longest[0].rss:.1f} -> {longest[-1].rss:.1f} MB, settled at "
-          f"{warm[0].rss if warm else 0:.1f}, slope {slope(warm):.2f} MB/h")  # fmt: skip
+          f"{warm[0].rss if warm else 0:.1f}, slope {hourly:.2f} MB/h")  # fmt: skip
+    print(f"{1000 * each:.2f} kB per evaluation: at a night's 100 to 200 evaluations per hour {100 * each:.2f} to "
+          f"{200 * each:.2f} MB/h")  # fmt: skip
     if fresh:
-        print(f"a fresh process that resumes the same history: {fresh[-1].rss:.1f} MB after {len(fresh)} samples")
+        loaded = "with" if fresh[-1].sdk else "without"
+        print(f"a fresh process that resumes the same history, {loaded} the models' SDK: {fresh[-1].rss:.1f} MB")
     fds = [sample.descriptors for sample in warm]
     tenth = max(1, len(fds) // 10)
     threads = max((sample.threads for sample in warm), default=0)

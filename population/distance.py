@@ -156,6 +156,12 @@ class Terrain:
             structure = chord(self._structures[: len(self._structure_index)] @ features.signature)[which]
         return cast(Floats, knobs + STRUCTURE_WEIGHT * structure)
 
+    def apart(self, index: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """How each variant here differs from one of them: whether in structure, and in how many knobs."""
+        structure, units = self._structure_of[: self._size], self._units[: self._size]
+        same = (units == units[index]) | (np.isnan(units) & np.isnan(units[index]))
+        return structure != structure[index], (~same).sum(axis=1)
+
     def nearest(self, features: Features) -> Floats:
         """Ascending distances to the NEIGHBOURS nearest here, `inf` where there are fewer: (NEIGHBOURS,)."""
         closest = np.full(NEIGHBOURS, np.inf, dtype=np.float32)

@@ -100,6 +100,10 @@ class Population:
         """Whether a variant (by id) has been judged or is being judged."""
         return variant in self._records or variant in self._pending
 
+    def judged(self, variant: str) -> bool:
+        """Whether an evaluation of it has been told."""
+        return variant in self._records
+
     def __iter__(self) -> Iterator[str]:
         """Ids of all that were judged, in order."""
         return iter(self._ids)
@@ -172,6 +176,11 @@ class Population:
         if structure is None:
             structure = self._signatures[genome.skeleton_id] = signature(genome.skeleton)
         return Features(np.asarray(self.space.unit(genome.values), dtype=np.float32), structure)
+
+    def apart(self, variant: str) -> dict[str, tuple[bool, int]]:
+        """How each variant that was judged differs from one of them: whether in structure, and in how many knobs."""
+        structure, knobs = self._terrain.apart(self._records[variant].index)
+        return dict(zip(self._ids, zip(structure.tolist(), knobs.tolist(), strict=True), strict=True))
 
     # Parents and observations
 

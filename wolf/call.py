@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -29,6 +29,8 @@ class Call:
         cost: dollars charged so far.
         reply: the answer, if there is one.
         why: the last fault's name.
+        asker: whoever in another thread waits for the reply.
+        question: what its prompt asks, as `question` says.
     """
 
     id: int
@@ -48,7 +50,11 @@ class Call:
     sent: Future[Reply] | None = None
     written: bool = False  # whether the ledger knows of it
     orphan: bool = False  # whether whoever asked is gone with an earlier session
-    asker: Future[Reply] = field(default_factory=Future)
+    asker: Future[Reply] | None = None
+    question: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.question = question(self.prompt)
 
     @property
     def settled(self) -> bool:
@@ -59,6 +65,13 @@ class Call:
     def back(self) -> bool:
         """Whether nothing of it is under way: its attempt has ended, or died with an earlier session."""
         return self.sent is None or self.sent.done()
+
+    def forget(self) -> None:
+        """Nobody will read its texts again; they are in the ledger, and here there may be a hundred thousand calls."""
+        if self.prompt.user or self.prompt.system:
+            self.prompt = replace(self.prompt, system="", user="", schema=None)
+            self.reply = self.reply and replace(self.reply, text="")
+            self.sent = self.asker = None
 
     def failed(self, fault: str, message: str, cost: float, again: bool) -> Body:
         """The event that says that an attempt, or all of it, has failed."""

@@ -56,7 +56,7 @@ class Calls:
         self._longest_pause = longest_pause
         self._clock = clock
         self._asked: SimpleQueue[tuple[Prompt, Future[Reply], str | None, int | None]] = SimpleQueue()
-        self._heard: dict[tuple[int, str, str], list[Reply]] = {}  # paid for by a reading that was cut short
+        self._heard: dict[int, dict[tuple[str, str], list[Reply]]] = {}  # paid for by a reading that was cut short
         self._silent = False
         self._answered = False  # in this session; until then one request at a time, for the next may be as useless
         self._systems: dict[str, str] = {}  # by hash, as far as they are in the ledger
@@ -89,7 +89,7 @@ class Calls:
         self._silent = True
         self._collect()
         for call in self._open.values():
-            if not call.asker.done():
+            if call.asker and not call.asker.done():
                 call.asker.set_exception(Unanswered("the run was stopped"))
 
     def put(self, prompt: Prompt, model: str, about: Body) -> Call:
@@ -195,10 +195,16 @@ class Calls:
         call = self.fold(body)
         if call.settled:
             del self._open[call.id]
-        if call.reply and call.reading is not None:
-            key = (call.reading, call.model, question(call.prompt))
-            self._heard.setdefault(key, []).append(replace(call.reply, cost=call.cost))
+            if call.reply and call.reading is not None:
+                heard = self._heard.setdefault(call.reading, {}).setdefault((call.model, call.question), [])
+                heard.append(replace(call.reply, cost=call.cost))
+            if call.about is None:
+                call.forget()
         return call
+
+    def over(self, reading: int) -> None:
+        """An evaluation has ended: what it was answered in an earlier session is not asked for again."""
+        self._heard.pop(reading, None)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -212,7 +218,8 @@ class Calls:
             except Empty:
                 return
             model = named or next(iter(self.live), next(iter(self._models)))
-            if reading is not None and (heard := self._heard.get((reading, model, question(prompt)))):
+            known = self._heard.get(reading, {}) if reading is not None else {}
+            if heard := known.get((model, question(prompt))):
                 asker.set_result(heard.pop(0))
                 continue
             call = Call(len(self.calls), prompt, model, reading=reading, asker=asker)
@@ -304,12 +311,13 @@ class Calls:
         return pause if self._clock() + pause - started <= self._patience else None
 
     def _answer(self, call: Call) -> None:
-        if call.asker.done():
-            return
-        if call.reply is not None:
-            call.asker.set_result(replace(call.reply, cost=call.cost))
-        else:
-            call.asker.set_exception(Unanswered(f"no answer from {call.model}: {call.why}"))
+        if call.asker and not call.asker.done():
+            if call.reply is not None:
+                call.asker.set_result(replace(call.reply, cost=call.cost))
+            else:
+                call.asker.set_exception(Unanswered(f"no answer from {call.model}: {call.why}"))
+        if call.about is None:
+            call.forget()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import Template
 
@@ -99,6 +100,7 @@ class Context:
         self._last = {tale.variant: tale for tale in tales}
         self._weights = weights
         self._recall = recall or population.variant
+        self._apart = cache(population.apart)
 
     def places(self, name: str, variant: str, mate: str | None, spent: str = "") -> dict[str, object]:
         """What fills the places of the operator `name`: asked about `variant`, and about `mate` if it has one."""
@@ -230,10 +232,12 @@ class Context:
         goal = self._population.goal
         return f"{goal.loss(estimate.mean):.6g}{sigma} ({estimate.n} reading{'s'[: estimate.n != 1]})"
 
-    def _far(self, one: str, other: str) -> tuple[float, int]:
+    def _far(self, one: str, other: str) -> tuple[bool, int]:
         """How far apart two variants are, for sorting: structure first, then knobs."""
+        if self._population.judged(one) and self._population.judged(other):
+            return self._apart(one)[other]
         here, there = self._genome(one), self._genome(other)
-        return float(here.skeleton_id != there.skeleton_id), len(changes(here, there))
+        return here.skeleton_id != there.skeleton_id, len(changes(here, there))
 
     def _genome(self, variant: str) -> Genome:
         if variant in self._population:

@@ -20,7 +20,7 @@ from population.pool import Population
 from population.variant import Variant
 from wolf.asks import Ask, Purpose
 from wolf.bandit import Bandit
-from wolf.call import Call
+from wolf.call import Call, question
 from wolf.calls import Calls, Commit
 from wolf.models import LLMConfig
 from wolf.operators import Draft
@@ -112,6 +112,7 @@ class Proposer:
         budget, and for models the dollars of their share on top.
         """
         variant = ask.variant
+        self._calls.over(ask.ordinal)
         self._tales.append(Tale(variant.id, variant.parents, variant.origin, variant.note, evaluation))
         maker = self._makers.get(variant.id, -1)
         if ask.purpose not in (Purpose.HUNT, Purpose.STEP, Purpose.EXPEDITION):
@@ -248,8 +249,8 @@ class Proposer:
         for id, made in sorted(self._stock.made.items()):
             call, about = made.call, made.call.about or {}
             if made.variants or not made.problems or about["follows"] is not None or id in followed:
-                continue
-            if due(call) <= ordinal:
+                call.forget()
+            elif due(call) <= ordinal:
                 problems = "\n".join(f"- {problem}" for problem in made.problems)
                 prompt = replace(call.prompt, user=call.prompt.user + CONTINUED.format(problems=problems))
                 self._put(prompt, call.model, {**about, "at": ordinal, "due": self._later(ordinal), "follows": id})
@@ -283,6 +284,7 @@ class Proposer:
             if new and call.prompt.purpose == "llm:explain" and call.reply and due(call) <= ordinal:
                 self._setting.notes(call.reply.text)
                 self._stock.made[call.id] = Made(call)
+                call.forget()
 
     def _call(
         self, ordinal: int, operator: str, parent: str, mate: str | None, rng: random.Random, rationale: str = ""
@@ -304,7 +306,8 @@ class Proposer:
 
     def _put(self, prompt: Prompt, model: str, about: dict[str, Any]) -> Call | None:
         coming = (call for call in self._own() if not call.settled or due(call) > about["at"])
-        if any((call.prompt, call.model) == (prompt, model) for call in coming):
+        asked = question(prompt)
+        if any((call.question, call.model) == (asked, model) for call in coming):
             return None
         if model not in self._calls.live or not self._calls.affords(prompt, model):
             return None

@@ -10,12 +10,12 @@ from population.evaluation import Evaluation, Status
 from population.variant import Variant
 
 
-def normal(files: Mapping[str, str]) -> str:
+def normal(files: Mapping[str, str]) -> bytes:
     """A digest that variants share if nothing but comments, layout and spelling tells them apart."""
     digest = hashlib.sha256()
     for name, text in sorted(files.items()):
         digest.update(f"{name}\0{_plain(name, text)}\0".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    return digest.digest()[:16]
 
 
 def _plain(name: str, text: str) -> str:
@@ -32,7 +32,7 @@ class Sameness:
 
     def __init__(self, judge: str, before: Iterable[Variant] = ()) -> None:
         self._judge = judge
-        self._first: dict[str, str] = {}
+        self._first: dict[bytes, str] = {}
         for variant in before:
             self._first.setdefault(normal(variant.files), variant.id)
 

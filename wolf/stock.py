@@ -63,7 +63,7 @@ class Stock:
         self._smoke = checks.smoke
         self._trying: dict[str, Future[Evaluation | None]] = {}
         self._checked: dict[str, Evaluation] = {}  # how each smoke run went
-        self._forms: dict[str, str] = {}  # variant -> its normal form
+        self._forms: dict[str, bytes] = {}  # variant -> its normal form
         self._asked = {self._form(seed)}
         self._genomes: dict[str, Genome] = {}
         self.made: dict[int, Made] = {}  # by call, as far as they are settled
@@ -108,6 +108,7 @@ class Stock:
     def asked(self, variant: Variant) -> None:
         """A variant is being judged: nobody's idea any more, in whatever layout."""
         self._asked.add(self._form(variant))
+        self._genomes.pop(variant.id, None)
 
     # Checking
 
@@ -149,7 +150,7 @@ class Stock:
 
     def drafts(self, ordinal: int, departures: bool = False) -> list[Draft]:
         """The usable ideas that nobody has judged yet, the newest last: either departures or the others."""
-        found: dict[str, Variant] = {}
+        found: dict[bytes, Variant] = {}
         for variant in self._ideas(ordinal):
             if (variant.origin == "llm:depart") is departures and self._usable(variant):
                 found.setdefault(self._form(variant), variant)
@@ -192,7 +193,7 @@ class Stock:
         fresh = self._form(variant) not in self._asked and not self._population.tainted(variant.parents)
         return fresh and (self._failed(self._seed.id) or self._passes(variant.id))
 
-    def _form(self, variant: Variant) -> str:
+    def _form(self, variant: Variant) -> bytes:
         if variant.id not in self._forms:
             self._forms[variant.id] = normal(variant.files)
         return self._forms[variant.id]

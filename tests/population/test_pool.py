@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from population import pool
 from population.evaluation import Doubt, Evaluation, Goal, Status
+from population.genome import Genome, changes
 from population.knobs import Space
 from population.pool import Population, Verdict
 from population.variant import Variant
@@ -222,6 +223,22 @@ def test_a_genome_that_comes_with_a_variant_changes_nothing() -> None:
         add(child, 0.1, genome=genome if handed else None)
         children.append(population.genome(child.id).replace({"A": 128}).files())
     assert children[0] == children[1]
+
+
+def test_how_far_variants_are_apart_is_told_without_reading_them_again() -> None:
+    population = empty()
+    gone = Variant({"t.py": "A = 0.5  # knob: 0 .. 1\nON = False\n"}, (SEED.id,))
+    known = {**KNOWN, gone.id: gone}
+    for n, variant in enumerate([*VARIANTS, gone]):
+        tell(population, variant, None if n % 5 == 1 else n / 10)
+    genomes = {id: Genome.of(known[id].files, SPACE) for id in population}
+    for one in population:
+        here = genomes[one]
+        expected = {
+            o: (there.skeleton_id != here.skeleton_id, len(changes(here, there))) for o, there in genomes.items()
+        }
+        assert population.apart(one) == expected
+    assert population.judged(gone.id) and not population.judged("nobody")
 
 
 DOUBT = Doubt(0.5, 0.7, 0.8, 0.15)
