@@ -38,7 +38,7 @@ from population.perturb import kick
 from population.surrogate import Surrogate
 from population.variant import Variant
 from wolf import search as loop
-from wolf.asks import Ask
+from wolf.asks import Ask, Purpose
 from wolf.hunt import Wolf
 from wolf.ledger import Ledger
 from wolf.operators import Draft
@@ -100,7 +100,7 @@ class Fleet:
     def _judge(self, ask: Ask) -> tuple[float, Evaluation]:
         rng = random.Random(f"{self._seed}/{ask.ordinal}/{ask.variant.id}")
         seconds = 60 * MINUTES * max(0.2, rng.gauss(1.0, SPREAD))
-        if rng.random() < CRASHES:
+        if rng.random() < CRASHES and ask.purpose is not Purpose.BASELINE:  # a seed variant that fails ends a run
             seconds *= rng.uniform(0.05, 1.0)
             return seconds, Evaluation(ask.variant.id, "bench", Status.CRASHED, seconds=seconds, seed=ask.seed)
         if rng.random() < STRAGGLERS:
