@@ -19,9 +19,8 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -35,7 +34,6 @@ from landscapes import LANDSCAPES, Landscape, strategy
 from population.evaluation import Evaluation, Goal, Status
 from population.genome import Genome
 from population.perturb import kick
-from population.surrogate import Surrogate
 from population.variant import Variant
 from wolf import search as loop
 from wolf.asks import Ask, Purpose
@@ -188,23 +186,10 @@ def idle(widths: list[int], waves: int) -> None:
 def staleness(widths: list[int], evaluations: int, seeds: int) -> None:
     """The true loss of what is handed over, at equal evaluations, by width."""
     print(f"true loss after {evaluations} evaluations, {seeds} seeds")
-    for believe in (True, False):
-        for width in widths:
-            with nullcontext() if believe else blind():
-                found = [simulate(width, evaluations, seed)[1] for seed in range(seeds)]
-            error = float(np.std(found)) / max(1, seeds - 1) ** 0.5
-            print(f"{width:>4} workers, pending {'believed' if believe else 'ignored '}: mean {fmean(found):.4f}  "
-                  f"median {median(found):.4f}  se {error:.4f}", flush=True)  # fmt: skip
-
-
-@contextmanager
-def blind() -> Iterator[None]:
-    """While inside, the model knows nothing of what is under way."""
-    believing, Surrogate.believing = Surrogate.believing, lambda self, *_: self  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Surrogate.believing = believing  # type: ignore[method-assign]
+    for width in widths:
+        found = [simulate(width, evaluations, seed)[1] for seed in range(seeds)]
+        error = float(np.std(found)) / max(1, seeds - 1) ** 0.5
+        print(f"{width:>4} workers: mean {fmean(found):.4f}  median {median(found):.4f}  se {error:.4f}", flush=True)
 
 
 def size(variants: int) -> None:

@@ -197,14 +197,6 @@ class Population:
         units, signatures = self._terrain.rows(rows.tolist())
         return Observations(units, signatures, self._losses[rows], self._counts[rows])
 
-    def pending(self) -> tuple[Floats, Floats]:
-        """Units and signatures of those being judged now; either may have no rows."""
-        waiting = list(self._pending.values())
-        knobs = len(self.space.names)
-        units = np.array([f.units for f in waiting], dtype=np.float32).reshape(len(waiting), knobs)
-        signatures = np.array([f.signature for f in waiting], dtype=np.float32)
-        return units, signatures
-
     # The fold
 
     def expect(self, variant: Variant, genome: Genome | None = None) -> None:

@@ -16,7 +16,6 @@ A fit is a pure function of the observations, so a resumed run fits the same mod
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -83,7 +82,6 @@ class Surrogate:
             hyper: hyperparameters to keep; None learns them.
         """
         self._metric = metric
-        self._data = data
         self._units, self._signatures = data.units, data.signatures
         scored = data.losses[np.isfinite(data.losses)]
         clip = np.percentile(scored, CLIP_PERCENTILE)
@@ -104,39 +102,22 @@ class Surrogate:
     def predict(self, units: Floats, signatures: Floats) -> tuple[Array, Array]:
         """Posterior mean and standard deviation of the true loss of M variants: two (M,) arrays."""
         cross = self._kernel(units, signatures)
-        mean = cross[:, : len(self._alpha)] @ self._alpha
+        mean = cross @ self._alpha
         variance = np.maximum(self.hyper.signal - (_forward(self._root, cross.T) ** 2).sum(axis=0), 1e-12)
         return mean * self._scale + self._centre, np.sqrt(variance) * self._scale
-
-    def believing(self, units: Floats, signatures: Floats) -> Surrogate:
-        """The model as if these variants had scored what it expects of them: for proposals while others are pending.
-
-        (The "kriging believer" of Ginsbourger, Le Riche & Carraro, 2010.) What is believed changes no expectation, so
-        only the variances have to be worked out anew, and of the kernel only the new rows.
-        """
-        cross = self._kernel(units, signatures)
-        lower = _forward(self._root, cross.T)
-        among = self.hyper.signal * _decay(self._metric.weighted(self._weights, units, signatures, units, signatures))
-        among[np.diag_indices_from(among)] += self.hyper.noise + _JITTER
-        corner = _cholesky(among - lower.T @ lower)
-        believer = copy(self)
-        believer._root = np.block([[self._root, np.zeros_like(lower)], [lower.T, corner]])
-        believer._units = np.concatenate([self._units, units])
-        believer._signatures = np.concatenate([self._signatures, signatures])
-        return believer
 
     @property
     def _weights(self) -> Floats:
         return self.hyper.weights.astype(np.float32)
 
     def _kernel(self, units: Floats, signatures: Floats) -> Array:
-        """Covariance with all that is known or believed: (M, N)."""
+        """Covariance with all that is known: (M, N)."""
         exponent = self._metric.weighted(self._weights, units, signatures, self._units, self._signatures)
         return self.hyper.signal * _decay(exponent)
 
     def best(self) -> float:
         """The lowest posterior mean among the observed variants: what an improvement is measured against."""
-        return self._best  # what is believed of others changes no expectation
+        return self._best
 
 
 def expected_improvement(mean: Array, sigma: Array, best: float) -> Array:

@@ -95,8 +95,7 @@ class Screen:
         if due:
             hyper = model.hyper
             self.learned = (float(len(population)), hyper.signal, hyper.noise, *map(float, hyper.weights))
-        waiting = population.pending()
-        return model.believing(*waiting) if len(waiting[0]) else model
+        return model
 
     def choose(
         self,

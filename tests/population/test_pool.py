@@ -43,7 +43,7 @@ def state(population: Population) -> tuple[object, ...]:
     return (
         population.pool, population.incumbent, population.noise, list(population), population.contestants(0.7),
         [(population.estimate(v), population.failed(v), v in population) for v in KNOWN],
-        [x.tobytes() for x in (data.units, data.losses, data.counts)], [x.tobytes() for x in population.pending()],
+        [x.tobytes() for x in (data.units, data.losses, data.counts)], population.waiting,
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_what_is_known_is_what_was_told(script: Script) -> None:
         [np.mean(m) if m else math.nan for m in readings.values()], nan_ok=True
     )
     assert data.counts.tolist() == [max(len(m), 1) for m in readings.values()]
-    assert len(population.pending()[0]) == 0
+    assert not population.waiting
 
 
 @settings(max_examples=150, deadline=None)
@@ -159,13 +159,11 @@ def test_what_is_being_judged_is_known_and_pending_until_it_is_told() -> None:
     population.expect(variant)
     population.expect(variant)
     assert variant.id in population and len(population) == 0
-    units, signatures = population.pending()
-    assert units[0].tolist() == pytest.approx(SPACE.unit(population.genome(variant.id).values))
-    assert len(signatures) == 1
+    assert population.waiting == (variant.id,)
     population.tell(variant, Evaluation(variant.id, "j", Status.OK, 1.0))
-    assert [len(x) for x in population.pending()] == [0, 0]
+    assert population.waiting == ()
     population.expect(variant)
-    assert [len(x) for x in population.pending()] == [0, 0], "another reading of a known variant is no new place"
+    assert population.waiting == (), "another reading of a known variant is no new place"
 
 
 def test_the_evicted_and_the_failed_are_remembered() -> None:

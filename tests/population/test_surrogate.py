@@ -131,7 +131,6 @@ def test_a_fit_is_a_pure_function() -> None:
     assert np.array_equal(one.hyper.weights, two.hyper.weights)
     assert (one.hyper.signal, one.hyper.noise) == (two.hyper.signal, two.hyper.noise)
     before = one.predict(units, signs)
-    one.believing(units, signs).predict(units, signs)
     assert all(np.array_equal(a, b) for a, b in zip(before, two.predict(units, signs), strict=True))
 
 
@@ -140,19 +139,6 @@ def test_kept_hyperparameters_give_the_model_they_were_learned_for() -> None:
     learned = Surrogate(METRIC, data, 0.05)
     kept = Surrogate(METRIC, data, 0.05, learned.hyper)
     assert np.array_equal(learned.predict(units, signs), kept.predict(units, signs))
-
-
-def test_believing_takes_the_hope_out_of_what_is_pending_but_leaves_its_mean() -> None:
-    data = observations(30)
-    model = Surrogate(METRIC, data, 0.01, Hyper(np.full(4, 2.0), 1.0, 0.01))
-    units, signs = fresh(200)
-    mean, sigma = model.predict(units, signs)
-    wanted = int(np.argmax(expected_improvement(mean, sigma, model.best())))
-    later, surer = model.believing(units[[wanted]], signs[[wanted]]).predict(units, signs)
-    assert surer[wanted] < 0.5 * sigma[wanted]
-    assert later[wanted] == pytest.approx(mean[wanted], abs=0.1)
-    gains = expected_improvement(later, surer, model.best())
-    assert gains[wanted] < 0.5 * expected_improvement(mean, sigma, model.best())[wanted]
 
 
 @pytest.mark.parametrize("scores", [[1.0, 1.0], [1.0, 1.0 + 1e-12], [1e9, 1e9 + 1], [-1e-9, 1e-9]])

@@ -158,7 +158,7 @@ def test_several_may_be_under_way_at_once(toy, slots) -> None:
             assert [a.purpose for a in waiting].count(Purpose.REPLICATE) <= 3
         ask = waiting.pop(rng.randrange(len(waiting)))
         strategy.told(ask, bench.judge(ask))
-    assert len(strategy.population.pending()[0]) == 0
+    assert not strategy.population.waiting
 
 
 @pytest.mark.parametrize("surrogate", ["on", "off"])
