@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from judges import scorer
+from judges import audit, scorer
 from judges.cage import OPEN
 from judges.process import environment
 from judges.scorer import Reading
@@ -200,3 +200,68 @@ def test_the_scorer_imports_neither_torch_nor_candidates() -> None:
     house = Path(scorer.__file__).parent.parent
     finished = subprocess.run([sys.executable, "-c", code], cwd=house, capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "[]"
+
+
+def test_windows_are_spread_evenly_and_at_least_one() -> None:
+    tokens = np.arange(75, dtype=np.uint16)  # seven windows of ten, and a rest
+    assert scorer.windows(tokens, context=9, count=27)[:, 0].tolist() == [0, 20, 40]
+    assert scorer.windows(tokens, context=9, count=27)[1].tolist() == list(range(20, 30))
+    assert scorer.windows(tokens, context=9, count=1).tolist() == [list(range(10))]
+    assert scorer.windows(tokens, context=9, count=13)[:, 0].tolist() == [0]  # 13 / 9 is nearer to one
+    assert scorer.windows(tokens, context=9, count=14)[:, 0].tolist() == [0, 30]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 7, 1000])
+@pytest.mark.parametrize("size", ["float32", "float16"])
+def test_the_reading_is_the_same_however_many_rows_are_asked_at_once(
+    job: dict[str, Any], rows: int, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (np.arange(35) * 7 % VOCAB).astype(np.uint16).tofile(job["tokens"])  # seven rows
+    varied = f"while True: x = ask(); sys.stdout.buffer.write(np.sin(np.arange(5) * x[..., None]).astype('{size}')"
+    varied += ".tobytes()); sys.stdout.flush(); print(len(x), file=sys.stderr)"
+    job["dtype"] = size
+    at_once = read(job, varied)
+    monkeypatch.setattr(scorer, "FRAME_BYTES", rows * CONTEXT * VOCAB * np.dtype(size).itemsize)
+    asked: list[int] = []
+    ask = scorer.ask
+    monkeypatch.setattr(scorer, "ask", lambda predictor, part: asked.append(len(part)) or ask(predictor, part))
+    reading = read(job, varied)
+    assert reading.status == "ok" and reading.bpb == at_once.bpb
+    assert sum(asked) == 7 and max(asked) == min(rows, 7) and asked[:-1] == [max(asked)] * (len(asked) - 1)
+
+
+def test_every_reading_says_how_long_it_took_and_what_was_asked(job: dict[str, Any]) -> None:
+    for predictor, status in ((UNIFORM, "ok"), ("ask()", "invalid")):
+        started = time.monotonic()
+        reading = read(job, predictor)
+        assert 0 < reading.seconds <= time.monotonic() - started
+        assert (reading.status, reading.tokens, reading.charge, reading.audited) == (status, 8, 0.0, 0)
+        assert 0 <= reading.audit_seconds < 0.5
+        assert (reading.why == "") is (status == "ok")
+
+
+@pytest.mark.parametrize("why", ["", "it cheats"])
+def test_what_leaks_is_charged_per_byte_and_what_breaks_the_audit_is_no_score(
+    job: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = audit.Outcome(leak=0.4, charge=0.5, why=why)
+    monkeypatch.setattr(audit, "compare", lambda plan, paid, again: outcome)
+    how = {"command": [sys.executable, "-c", PREDICTOR + UNIFORM], "cage": asdict(OPEN), "cwd": job["cwd"]}
+    reading = scorer.read({**job, "replicas": [{**how, "env": job["env"]}] * 2, "audit": 2, "seed": 0})
+    assert reading.charge == pytest.approx(0.5 * 8 / 19)
+    assert (reading.status, reading.why) == ("invalid" if why else "ok", why)
+    assert reading.bpb == (None if why else pytest.approx(7 * math.log2(5) / 19 + 0.5 * 8 / 19))
+
+
+def test_one_that_ends_well_after_a_bad_answer_is_invalid_and_one_that_fails_after_a_good_one_is_read(
+    job: dict[str, Any],
+) -> None:
+    """The exit code says whose fault a bad answer was; of good answers it takes nothing away."""
+    assert read(job, "ask(); answer(np.zeros(3)); sys.exit(0)").status == "invalid"
+    assert read(job, "ask(); answer(np.zeros(3)); sys.exit(4)").status == "crashed"
+    assert read(job, "answer(np.zeros((*ask().shape, 5))); sys.exit(4)").status == "ok"
+
+
+def test_memory_that_a_predictor_asked_for_in_vain_and_did_without_costs_nothing(job: dict[str, Any]) -> None:
+    assert read(job, "print('MemoryError', file=sys.stderr)\n" + UNIFORM).status == "ok"
+    assert read(job, "ask(); print('MemoryError', file=sys.stderr); sys.exit(1)").status == "memory"
