@@ -332,4 +332,4 @@ def test_starting_is_cheap(mark: dict[str, str], tmp_path: Path) -> None:
         started = time.monotonic()
         assert run(["true"], cwd=tmp_path, env=mark, limits=Limits(20)).ok
         times.append(time.monotonic() - started)
-    assert min(times) < 0.1  # 16 ms on an idle core; far above, so that a busy machine does not fail it
+    assert min(times) < 0.5  # 16 ms on an idle core; far above, so that a busy machine does not fail it

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from judges.cage import Level
 from judges.llm import Prompt
+from judges.panel import HOPELESS
 from judges.stand_ins import StandIn
 from wolf import launch
 from wolf.cli import main
@@ -59,7 +60,8 @@ def test_a_run_before_a_panel_pays_for_every_ballot_and_keeps_what_was_said(tmp_
     assert {body["model"] for body in ballots} == {"claude-haiku-5-5", "claude-sonnet-5-5"}
     readings = [e.body["evaluation"] for e in events if e.kind == "told" and e.body["evaluation"]["status"] == "ok"]
     assert len(readings) >= 10
-    assert {reading["metrics"]["ballots"] for reading in readings} == {2, 4}  # half for those that are hopeless
+    for said in (reading["metrics"] for reading in readings):  # half for those that are hopeless, if there are any
+        assert said["ballots"] == 4 or (said["ballots"] == 2 and said["p_over_original"] < HOPELESS)
     assert all(reading["cost"] > 0 for reading in readings)
     assert all("objection to" in reading["feedback"] for reading in readings)
     assert finished["champion"]["fresh"]["n"] == 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -49,14 +49,17 @@ def test_help_lists_every_command_and_imports_none(tmp_path: Path) -> None:
 
 
 def test_help_answers_at_once() -> None:
+    """In processor time, which a busy machine hardly changes, and without `make coverage` looking on."""
     best = min(_seconds([sys.executable, "-m", "wolf", "--help"]) for _ in range(3))
     assert best < 0.3
 
 
 def _seconds(command: list[str]) -> float:
-    started = time.perf_counter()
-    subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
-    return time.perf_counter() - started
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
