@@ -40,7 +40,7 @@ PUBLIC = {  # autoresearch's 66 discards in a row, and its batch-size trap, by t
     "batch-size": {"BATCH_TOKENS": 8192, "WINDOW": "SSSSL", "MATRIX_LR": 0.04, "EMBEDDING_LR": 0.4,
                    "UNEMBEDDING_LR": 0.008},
 }  # fmt: skip
-FAR = ("leap", "return", "stone", "cross", "kick", "departure", "survey", "hunt", "step")  # the farthest first
+FAR = ("depart", "cross", "kick", "departure", "survey", "hunt", "step")  # the farthest first
 
 Steps = Iterator[tuple[Ask, float, Outcome]]
 

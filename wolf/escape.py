@@ -20,8 +20,8 @@ MAX_ALLOWANCE = 24
 EXTENSION = 4
 SHARE = 0.35  # of the evaluations so far may have gone to expeditions when another one starts
 
-# From small kicks to large; the order breaks ties, the rates are how often each is expected to pay.
-LADDER = {"kick": 0.30, "stone": 0.25, "cross": 0.20, "leap": 0.20, "return": 0.15, "depart": 0.30}
+# How often each is expected to pay; the order breaks ties.
+LADDER = {"kick": 0.30, "cross": 0.20, "depart": 0.30}
 HALF_WAY = 0.5  # of the heat at which an expedition starts: time to ask a language model where to
 
 
@@ -31,9 +31,8 @@ class Expedition:
 
     Attributes:
         id: 0, 1, 2, ... in order of start.
-        kind: `kick` (the incumbent, several knobs kicked far), `stone` (a stepping stone from the pool, chosen for
-            novelty), `cross` (two strangers crossed), `leap` (drawn anew everywhere), `return` (back to the seed, and
-            off in another direction), `depart` (a language model's idea, told to leave what has been tried).
+        kind: `kick` (the incumbent, several knobs kicked far), `cross` (two strangers from the pool, chosen for
+            novelty) or `depart` (a language model's idea, told to leave what has been tried).
         origin: id of the variant it set out from.
         allowance: evaluations it may use.
         spent: evaluations it has used.

@@ -257,10 +257,7 @@ class Wolf:
             return replace(ask, launch=(kind, ask.variant.parents[0]))
         incumbent = self.population.incumbent or self._seed_variant.id
         strangers = self._parents(MATES, rng, 1.0)
-        origin = {"stone": strangers[0], "cross": strangers[0], "return": self._seed_variant.id}.get(kind, incumbent)
-        operator = {"cross": "recombine:cross", "leap": "perturb:draw", "return": "perturb:scatter"}.get(
-            kind, "perturb:kick"
-        )
+        origin, operator = (strangers[0], "recombine:cross") if kind == "cross" else (incumbent, "perturb:kick")
         ask = self._free(ordinal, Purpose.EXPEDITION, origin, (operator, "perturb:kick"), strangers[1:])
         return ask and replace(ask, launch=(kind, origin), expedition=number)
 

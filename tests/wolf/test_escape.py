@@ -80,7 +80,7 @@ def test_what_is_not_part_of_it_costs_it_nothing() -> None:
 def test_one_that_finds_nothing_comes_home_empty_when_its_allowance_is_spent() -> None:
     trail = Trail()
     trail.drought()
-    trail.escape.start("leap", "x")
+    trail.escape.start("cross", "x")
     changed = [trail.told(9.0 + i, 0) for i in range(ALLOWANCE)]
     assert changed[:-1] == [None] * (ALLOWANCE - 1)
     assert (changed[-1].outcome, changed[-1].spent) == ("empty", ALLOWANCE)
@@ -91,7 +91,7 @@ def test_one_that_finds_nothing_comes_home_empty_when_its_allowance_is_spent() -
 def test_one_that_climbs_is_extended_but_not_for_ever() -> None:
     trail = Trail()
     trail.drought()
-    trail.escape.start("leap", "x")
+    trail.escape.start("cross", "x")
     spent = 0
     while trail.escape.active:
         changed = trail.told(9.0 - spent / 10, 0)
@@ -104,7 +104,7 @@ def test_one_that_climbs_is_extended_but_not_for_ever() -> None:
 def test_one_that_finds_a_champion_is_home() -> None:
     trail = Trail()
     trail.drought()
-    trail.escape.start("leap", "x")
+    trail.escape.start("cross", "x")
     trail.told(3.0, 0)
     settled = trail.told(0.1, 0, gain=True)
     assert (settled.outcome, settled.spent, settled.best_loss) == ("champion", 2, 0.1)
@@ -113,7 +113,7 @@ def test_one_that_finds_a_champion_is_home() -> None:
 def test_one_that_found_a_place_among_the_best_found_a_niche() -> None:
     trail = Trail()
     trail.drought()
-    trail.escape.start("leap", "x")
+    trail.escape.start("cross", "x")
     trail.told(0.999, 0)
     for _ in range(ALLOWANCE - 2):
         trail.told(5.0, 0)
@@ -125,7 +125,7 @@ def test_one_that_lands_on_failures_ends_and_another_can_follow(failures) -> Non
     trail = Trail()
     for n in range(failures):
         trail.drought()
-        assert trail.escape.start("leap", "x").id == n
+        assert trail.escape.start("cross", "x").id == n
         for _ in range(MAX_ALLOWANCE):
             if trail.escape.active:
                 trail.told(None, n)
@@ -136,7 +136,7 @@ def test_one_that_lands_on_failures_ends_and_another_can_follow(failures) -> Non
 def test_with_nowhere_to_go_on_from_it_is_over_at_once() -> None:
     trail = Trail()
     trail.drought()
-    trail.escape.start("leap", "x")
+    trail.escape.start("cross", "x")
     settled = trail.told(None, 0)
     assert settled is not None and settled.outcome == "empty", "the search continues from the best it has found: none"
 
@@ -144,7 +144,7 @@ def test_with_nowhere_to_go_on_from_it_is_over_at_once() -> None:
 def test_what_comes_back_after_it_was_settled_changes_nothing() -> None:
     trail = Trail()
     trail.drought()
-    trail.escape.start("leap", "x")
+    trail.escape.start("cross", "x")
     trail.told(0.1, 0, gain=True)
     before = list(trail.escape.expeditions)
     assert trail.told(0.01, 0, gain=True) is None
@@ -169,12 +169,12 @@ def test_the_kinds_that_pay_are_sent_more_often() -> None:
     assert set(before) == set(LADDER) - {"depart"}  # nobody knows where to depart to
     assert {trail.escape.kind(random.Random(i), departures=True) for i in range(500)} == set(LADDER)
     for _ in range(12):
-        kind = "stone" if len(trail.escape.expeditions) % 2 else "kick"
+        kind = "cross" if len(trail.escape.expeditions) % 2 else "kick"
         trip = trail.escape.start(kind, "x")
         while trail.escape.active:
-            trail.told(0.001 if kind == "stone" else 9.0, trip.id, gain=kind == "stone")
+            trail.told(0.001 if kind == "cross" else 9.0, trip.id, gain=kind == "cross")
     after = Counter(trail.escape.kind(random.Random(i)) for i in range(500))
-    assert after["stone"] > 1.5 * before["stone"]
+    assert after["cross"] > 1.5 * before["cross"]
     assert 0 < after["kick"] < before["kick"] / 1.5
 
 
