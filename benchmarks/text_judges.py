@@ -137,6 +137,7 @@ def main() -> None:
         unlucky = sum(NormalDist().cdf(-(1 - GAP_SHARE) * row.visible / row.error) for row in rows if row.error)
         print(f"\nmean gain: judges {seen:+.2f}, hold-out {confirmed:+.2f} ({confirmed / seen:.0%})")
         print(f"hold-out gain at least half of the visible one: {len(rows) - len(short)} of {len(rows)}")
+        print(f"of these, nothing was better than the start: {sum(not row.visible for row in rows)}")
         print(f"the others, warned: {sum(bool(row.warning) for row in short)} of {len(short)}")
         print(f"false alarms, warned although at least half: {sum(bool(row.warning) for row in rows if row.half)}")
         print(f"short of half by the hold-out's error alone, were every gain real: {unlucky:.1f} of {len(rows)}\n")

@@ -51,6 +51,16 @@ def alpha(ballots: Sequence[Ballot]) -> float | None:
     return 1 - 2 * differ / weight if weight else None
 
 
+def least_votes(ballots: Sequence[Ballot]) -> float | None:
+    """How many independent votes the judges are worth at least: as if all that they agree on were shared error.
+
+    J / (1 + (J - 1) alpha) (Kish 1965). Shared error and shared truth look the same from inside; pairs of which people
+    chose one tell them apart (`judges.calibrate`). None if no two judges saw a same pair.
+    """
+    agreed, judges = alpha(ballots), len({ballot.judge for ballot in ballots})
+    return None if agreed is None else judges / (1 + (judges - 1) * max(0.0, agreed))
+
+
 def common(ballots: Sequence[Ballot]) -> Floats:
     """Mean place (0 first, 1 last) of the texts that every judge has ranked: judges x texts."""
     places: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

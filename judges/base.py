@@ -9,7 +9,7 @@ candidate does: a crash, a hang or a lie is an `Evaluation` with a status and fe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -41,6 +41,7 @@ class Context:
         holdout: score on data that the search never reads, where the judge has some.
         level: what the candidate is locked into; `judges.sandbox.choose` says what holds on this machine.
         llms: language models by name, for judges that ask them.
+        beside: files of the champion of the moment, for judges that compare; empty if there is none.
         gpu: CUDA_VISIBLE_DEVICES of this evaluation's candidates; empty: none is set aside for it.
         memory: bytes of resident memory that a candidate's processes may use together. None: no limit.
     """
@@ -53,6 +54,7 @@ class Context:
     holdout: bool = False
     level: Level = Level.NONE
     llms: Mapping[str, LLM] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
     gpu: str = ""
     memory: int | None = None
 
@@ -100,12 +102,22 @@ class Judge(Protocol):
         ...
 
     @property
+    def compares(self) -> bool:
+        """Whether it puts the champion beside what it judges, and so wants to know it."""
+        ...
+
+    @property
     def varies(self) -> bool:
         """Whether two readings of one variant may differ; if not, one fresh seed says all there is to say."""
         ...
 
     def fingerprint(self) -> str:
         """What data it scores on, once prepared: machines that agree on it give scores that compare."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of this setup before believing its scores, a sentence each."""
         ...
 
     @property
@@ -212,6 +224,11 @@ class JudgeConfig(BaseModel):
         return False
 
     @property
+    def compares(self) -> bool:
+        """See `Judge.compares`."""
+        return False
+
+    @property
     def varies(self) -> bool:
         """See `Judge.varies`."""
         return True
@@ -219,6 +236,11 @@ class JudgeConfig(BaseModel):
     def fingerprint(self) -> str:
         """See `Judge.fingerprint`; nothing but the target, unless a judge says otherwise."""
         return ""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See `Judge.notes`."""
+        return ()
 
     @property
     def wanted(self) -> str:

@@ -76,6 +76,11 @@ class Reader:
     encoder: Encoder | None = None
 
     @staticmethod
+    def names() -> list[str]:
+        """Those of ours."""
+        return sorted(path.stem for path in SHIPPED.glob("*.npz"))
+
+    @staticmethod
     def shipped(name: str) -> Reader:
         """One of ours, by name."""
         return _load(SHIPPED / f"{name}.npz")

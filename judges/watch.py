@@ -98,7 +98,7 @@ def warning(seen: float, confirmed: float, error: float) -> str:
     said = f"the hold-out confirms only {confirmed:+.2f} of {seen:+.2f}, less than half of what the judges see"
     if missing > GAP_ERRORS * error:
         return f"ALARM: {said}, and that is no bad luck: the text pleases the judges, not the readers"
-    return f"WARNING: {said}; within its error of {error:.2f} it cannot tell, so ask people"
+    return f"WARNING: {said}; that may be bad luck, for its error is {error:.2f}: ask people"
 
 
 def effective_votes(wrong: NDArray[np.bool_]) -> float:

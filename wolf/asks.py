@@ -47,6 +47,7 @@ class Ask:
         predicted: the surrogate's (mean, sigma) of the loss, where it was asked.
         model: hyperparameters that the surrogate learned for this ask, so that a resumed run need not learn them again.
         genome: the variant's genome where it is known; spares a parse, is not stored.
+        beside: the champion when it was asked for; follows from the state, is not stored.
     """
 
     ordinal: int
@@ -59,6 +60,7 @@ class Ask:
     predicted: tuple[float, float] | None = None
     model: tuple[float, ...] | None = None
     genome: Genome | None = None
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def _costs(box: Box) -> list[str]:
     lines = []
     for judge, asked in sorted(box.asked.items()):
         own = [ballot for ballot in cast if ballot.judge == judge]
-        line = f"{judge}: {len(own)} ballots for ${box.cost[judge]:.2f}"
+        line = f"{judge}: {len(own)} ballots for ${box.cost[judge]:.4f}"
         if asked > len(own):
             line += f", {asked - len(own)} without a valid answer"
         if own:
@@ -134,6 +134,12 @@ def _agreement(judge: PanelJudge, verdicts: Sequence[Verdict]) -> list[str]:
     }
     stated = [f"{name} {value:.2f}" for name, value in figures.items() if value is not None]
     lines = [f"agreement of the judges: {', '.join(stated)}"] if stated else ["one judge: nobody to agree with"]
+    if (votes := agreement.least_votes(cast)) is not None:
+        judges = len({ballot.judge for ballot in cast})
+        lines.append(
+            f"worth {votes:.1f} independent votes of {judges} if all that they agree on were shared error, more if it "
+            "is true; `wolf calibrate` tells, by pairs of which people chose one"
+        )
     lines += [
         f"criteria {one} and {other} name the same text on {share:.0%} of the ballots: they are one, merge them"
         for one, other, share in agreement.same_criteria(verdicts)

@@ -47,6 +47,7 @@ class Plan:
         seconds_each: what one evaluation takes at most; None if the judge does not say.
         seconds_expected: what the whole run takes if evaluations take as long as usual; None if nobody knows.
         seconds: what the whole run takes at most; None if nobody knows.
+        notes: what to know of the judge before believing its scores.
         runs: the folder that the run's own folder goes into, absolute.
         spend: what its models will cost; None without any.
         config: the resolved configuration.
@@ -66,6 +67,7 @@ class Plan:
     seconds_each: float | None
     seconds_expected: float | None
     seconds: float | None
+    notes: tuple[str, ...]
     runs: str
     spend: Spending | None
     config: dict[str, Any]
@@ -101,6 +103,7 @@ def plan(config: Config) -> Plan:
         seconds_each=config.judge.seconds_each,
         seconds_expected=_total(*load, config.judge.seconds_expected),
         seconds=_total(*load, config.judge.seconds_each),
+        notes=tuple(getattr(config.judge, "notes", ())),
         runs=str(Path(config.runs).absolute()),
         spend=estimate(config),
         config=data,
@@ -158,6 +161,7 @@ def _print(plan: Plan, command: str) -> None:
         ("take", ", ".join(take) or "unknown: the judge sets no time limit"),
         *([("spend", _spending(plan.spend))] if plan.spend else []),
         ("write to", f"{plan.runs}/{plan.name}-*"),
+        *(("note", note) for note in plan.notes),
     ):
         click.echo(f"  {what:<11} {text}")
     if not plan.knobs:

@@ -348,7 +348,7 @@ def load(name: str, overrides: Sequence[str] = ()) -> Config:
     for assignment in overrides:
         document = document.under(yamlfile.override(assignment))
     config = _validated(document)
-    found = [*target.problems(config.target), *models.problems(config.llm)]
+    found = [*target.problems(config.target), *models.problems(config.llm), *models.missing(config.judge, config.llm)]
     if found:
         raise ConfigError([document.problem(keys, sentence) for keys, sentence in found])
     return config

@@ -155,7 +155,9 @@ def drive(
                 done.set_result(known)
                 return done
             last = ask.purpose is Purpose.CONFIRM  # the one look at the holdout
-            return start(Job(ask.variant, ask.seed, last, proposer.llms(ask.ordinal) if proposer else {}))
+            models = proposer.llms(ask.ordinal) if proposer else {}
+            beside = ledger.variant(ask.beside).files if ask.beside and getattr(config.judge, "compares", False) else {}
+            return start(Job(ask.variant, ask.seed, last, models, beside))
 
         def stopping() -> bool:
             return search.stop is not Stop.NO

@@ -123,6 +123,18 @@ def problems(config: LLMConfig | None) -> Iterator[tuple[Keys, str]]:
             yield ("llm", "prompts"), sentence
 
 
+def missing(judge: object, config: LLMConfig | None) -> Iterator[tuple[Keys, str]]:
+    """Judges that a panel asks and that nobody has named below `llm:`: the keys, and a sentence about each."""
+    known = {model.name for model in config.models} if config else set()
+    for key in ("judges", "holdout"):
+        for index, name in enumerate(getattr(judge, key, ())):
+            if name not in known and not name.startswith("reader:"):
+                yield (
+                    ("judge", key, index),
+                    f"the panel asks {name}, which is no model below llm: models:; add it there",
+                )
+
+
 def build(config: LLMConfig) -> tuple[dict[str, Model], dict[str, Price]]:
     """The models by name, and their prices.
 

@@ -51,6 +51,7 @@ class Setting:
         places: what fills the places of `rules.md`; asked for anew at each call, for a person may edit the memo.
         notes: what the run has learnt; reads it, or (given a text) writes it.
         checks: of ideas, before they may cost an evaluation.
+        silent: models that have none: they only judge in the end.
     """
 
     seed: int
@@ -63,6 +64,7 @@ class Setting:
     places: Callable[[], Mapping[str, str]]
     notes: Callable[[str | None], str]
     checks: Checks
+    silent: frozenset[str] = frozenset()
 
 
 class Proposer:
@@ -80,7 +82,7 @@ class Proposer:
         self._stock = Stock(population, seed, setting.checks)
         self._turns = Bandit({"llm": 0.4 * config.share, "perturb": 0.4 * (1.0 - config.share)})
         self._operators = Bandit(PRIOR_PAY)
-        self._models = Bandit({model.name: 0.2 for model in config.models})
+        self._models = Bandit({model.name: 0.2 for model in config.models if model.name not in setting.silent})
         self._written: set[int] = set()  # calls whose `proposed` event is in the ledger
         self._makers: dict[str, int] = {}  # variant that was asked -> the call that it was taken from
         self._tales: list[Tale] = []
@@ -191,7 +193,7 @@ class Proposer:
         """
         limit = self._setting.evaluations
         late = limit is not None and ordinal >= ENDING * limit
-        if ordinal < self._setting.first or late or not self._population.incumbent or not self._calls.live:
+        if ordinal < self._setting.first or late or not self._population.incumbent or not self._live:
             return
         self._note(ordinal)
         for start in (self._retries, self._repairs, self._summary):
@@ -290,7 +292,7 @@ class Proposer:
         self, ordinal: int, operator: str, parent: str, mate: str | None, rng: random.Random, rationale: str = ""
     ) -> Call | None:
         """Put one call, if it fits into the budget."""
-        model = rng.choices(self._calls.live, [self._models.shares()[name] for name in self._calls.live])[0]
+        model = rng.choices(self._live, [self._models.shares()[name] for name in self._live])[0]
         name = operator.partition(":")[2]
         context = Context(self._population, self._told(ordinal), self._weights, self._stock.variant)
         places = context.places(name, parent, mate, self._spent(ordinal)) | {
@@ -303,6 +305,11 @@ class Proposer:
             parents = [mate if parent not in self._population else parent]
         about = {"parents": parents, "of": parent, "at": ordinal, "due": self._later(ordinal), "follows": None}
         return self._put(prompt, model, about)
+
+    @property
+    def _live(self) -> list[str]:
+        """The models that may be asked for ideas now."""
+        return [name for name in self._calls.live if name not in self._setting.silent]
 
     def _put(self, prompt: Prompt, model: str, about: dict[str, Any]) -> Call | None:
         coming = (call for call in self._own() if not call.settled or due(call) > about["at"])

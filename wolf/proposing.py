@@ -43,8 +43,9 @@ def proposing(
     from wolf.prompting import Texts
 
     models, prices = build(config.llm)
+    writers = ", ".join(name for name in models if name not in _silent(config)) or "nobody"
     where = f" at {config.llm.base_url}" if config.llm.base_url else ""
-    say(f"proposals by {', '.join(models)}{where}, for at most ${config.budget.usd:g}")
+    say(f"proposals by {writers}{where}, for at most ${config.budget.usd:g}")
     calls = Calls(models, prices, config.budget.usd or 0.0, at_once=config.llm.at_once)
     with closing(calls), smoking:
         checks = Checks(smoking.glance, smoking.submit if config.judge.smokes else None)
@@ -76,7 +77,13 @@ def setting(config: Config, run_dir: Path, memo: Callable[[str], str], checks: C
         places=places,
         notes=notes,
         checks=checks,
+        silent=_silent(config),
     )
+
+
+def _silent(config: Config) -> frozenset[str]:
+    """Models that only confirm: whoever judges in the end has no ideas of its own in the race."""
+    return frozenset(getattr(config.judge, "holdout", ()))
 
 
 def rules(config: Config, target: Target) -> Mapping[str, str]:

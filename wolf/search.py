@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from typing import Any, Literal
 
 from population.evaluation import Evaluation, Goal
@@ -259,11 +260,11 @@ class Search:
         self._commit(records, [ask.variant for ask in batch])
         for ask in batch:
             self._opened(ask)
-            self._start(ask)
+            self._start(self._open[ask.ordinal])
 
     def _opened(self, ask: Ask) -> None:
         self._asks += 1
-        self._open[ask.ordinal] = ask
+        self._open[ask.ordinal] = replace(ask, beside=self._strategy.champion)
         if ask.purpose is Purpose.CONFIRM:
             self._confirming.add((ask.variant.id, ask.seed))
 

@@ -104,6 +104,10 @@ def closing(run: Run) -> list[tuple[str, str]]:
         from wolf.finalists import judgement
 
         lines += [("hold-out", sentence) for sentence in judgement(run)]
+    if run.header.judge == "panel":
+        from wolf.ballotbox import minutes
+
+        lines += [("judges", sentence) for sentence in minutes(run)]
     won = run.champion not in (None, run.header.seed_variant)
     if won and final.get("curse") is not None and not by_holdout(run):  # two judges' scores differ for other reasons
         lines.append(("winner's curse", _curse(final["curse"], digits)))

@@ -44,12 +44,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One evaluation: of what, on which seed, on data that the search never reads or not, with models to ask."""
+    """One evaluation: of what, on which seed, on data that the search never reads or not, with models to ask.
+
+    `beside`: files of the champion, for a judge that compares.
+    """
 
     variant: Variant
     seed: int
     holdout: bool = False
     llms: Mapping[str, LLM] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 class Workers(Protocol):
@@ -125,7 +129,8 @@ def evaluate(task: Task, job: Job, slot: Slot, above: Path | None = None) -> Eva
     scratch = Path(tempfile.mkdtemp(prefix="wolf-", dir=above))
     try:
         place = (task.root, scratch, job.seed, slot.index, task.threads, job.holdout, task.level, job.llms)
-        return task.judge.evaluate(job.variant, Context(*place, gpu=slot.gpu, memory=slot.memory))
+        context = Context(*place, beside=job.beside, gpu=slot.gpu, memory=slot.memory)
+        return task.judge.evaluate(job.variant, context)
     finally:
         remove(scratch)
 

@@ -9,6 +9,7 @@ from judges.agreement import (
     concordance,
     drifted,
     icc,
+    least_votes,
     longer,
     outliers,
     same_criteria,
@@ -39,6 +40,11 @@ def test_judges_who_agree_have_high_figures_and_those_who_guess_have_none() -> N
     assert (alpha(AGREED) or 0) > 0.8 and abs(alpha(CHANCE) or 0) < 0.2
     assert (concordance(common(AGREED)) or 0) > 0.9 > (concordance(common(CHANCE)) or 0)
     assert (icc(common(AGREED)) or 0) > 0.9 > (icc(common(CHANCE)) or 0)
+
+
+def test_judges_who_say_the_same_are_worth_little_more_than_one_and_guessers_what_they_are() -> None:
+    assert 1.0 <= (least_votes(AGREED) or 0) < 1.15 and (least_votes(CHANCE) or 0) > 1.8
+    assert least_votes(vote("a", WORTH, 0.5, 10)) is None
 
 
 def test_one_judge_agrees_with_nobody() -> None:

@@ -24,6 +24,7 @@ from wolf.dev.players import competent
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
 from wolf.dev.writers import literate
+from wolf.errors import ConfigError
 from wolf.ledger import Ledger
 from wolf.search import Search, Stop
 
@@ -156,6 +157,32 @@ def test_a_ballot_goes_over_the_wire_with_its_rules(tmp_path: Path) -> None:
     assert seen and "You compare texts for a reader" in json.dumps(seen[0]["system"])
 
 
+def test_the_champion_stands_on_ballots_and_who_only_confirms_has_no_ideas(tmp_path: Path) -> None:
+    with FakeServer(player) as server:
+        config = load("headline_panel", [f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=16",
+                                         "llm.models=[claude-haiku-5-5, other-judge]",
+                                         "judge.judges=[claude-haiku-5-5]",
+                                         "judge.holdout=[other-judge]", "search.survey=2", "confirm.seeds=1",
+                                         "llm.prices={other-judge: {input: 0, output: 0}}"])  # fmt: skip
+        with launch.create(config, Level.NONE) as ledger:
+            said: list[str] = []
+            assert launch.drive(ledger, config, Level.NONE, [], said.append) is not None
+            bodies = [event.body for event in ledger.events() if event.kind == "call"]
+            told = [event.body["evaluation"]["metrics"] for event in ledger.events() if event.kind == "told"]
+    purposes = Counter((body["purpose"].partition(":")[0], body["model"]) for body in bodies if "prompt" in body)
+    assert purposes["llm", "claude-haiku-5-5"] and not purposes["llm", "other-judge"]
+    assert any("p_over_champion" in metrics for metrics in told)
+    assert "hold-out: other-judge, of another family" in said
+    run = str(next(tmp_path.iterdir()))
+    shown = CliRunner().invoke(main, ["finalists", run]).output
+    assert "one judge: nobody to agree with" in shown and "hold-out other-judge: " in shown
+
+
+def test_a_hold_out_that_no_model_is_named_for_is_refused_before_the_run() -> None:
+    with pytest.raises(ConfigError, match=r"judge.holdout.0: the panel asks other-judge, which is no model below llm"):
+        load("headline_panel", ["judge.holdout=[other-judge]"])
+
+
 def test_an_argument_is_attacked_and_compared_and_the_objections_reach_the_next_proposal(tmp_path: Path) -> None:
     with FakeServer(literate(competent({}))) as server:
         settings = [f"llm.base_url={server.url}", f"runs={tmp_path / 'runs'}", "budget.evaluations=14",
@@ -171,5 +198,6 @@ def test_an_argument_is_attacked_and_compared_and_the_objections_reach_the_next_
     assert all(len(t["feedback"]) < 5000 for t in told)
     shown = CliRunner().invoke(main, ["finalists", str(next((tmp_path / "runs").iterdir())), "-n", "2"])
     assert shown.exit_code == 0, shown.output
-    for said in ("by all ballots", "best of these", "hold-out claude-", "Krippendorff's alpha", "first place worth"):
+    for said in ("by all ballots", "best of these", "hold-out claude-", "Krippendorff's alpha", "first place worth",
+                 "independent votes of 2"):  # fmt: skip
         assert said in shown.output
