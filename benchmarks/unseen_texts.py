@@ -116,10 +116,10 @@ def main(folder: Path) -> None:
             alarms, short = sum(one.startswith("ALARM") for one in said), int((h < v / 2).sum())
             unlucky = sum(NormalDist().cdf(-row / 2) for row in (v / e).tolist())
             print(
-                f"{seen:13} less {caution:.1f} errors -> {hidden:7} {len(v)} changed, gain {v.mean():+.2f}, confirmed "
-                f"{h.mean():+.2f}: {h.mean() / v.mean():.0%} [{low:.0%}, {high:.0%}]; in all {h.sum() / len(texts):+.2f}; "
-                f"less than half: {short}, all warned: {sum(map(bool, said)) == short}, of these alarms {alarms}; "
-                f"by the hold-out's error alone, were every gain real: {unlucky:.0f}",
+                f"{seen:13} less {caution:.1f} errors -> {hidden:7} {len(v)} changed, gain {v.mean():+.2f}, "
+                f"confirmed {h.mean():+.2f}: {h.mean() / v.mean():.0%} [{low:.0%}, {high:.0%}]; in all "
+                f"{h.sum() / len(texts):+.2f}; less than half: {short} (by the hold-out's error alone, were every gain "
+                f"real: {unlucky:.0f}), all warned: {sum(map(bool, said)) == short}, of these alarms {alarms}",
                 flush=True,
             )
 
