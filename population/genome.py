@@ -79,7 +79,7 @@ class Genome:
             like: a genome (a parent) that may differ in knobs only; if so, its skeleton is shared and nothing is
                 parsed, which is a hundred times faster.
         """
-        same = None if like is None else _reread(files, like)
+        same = None if like is None else reread(files, like)
         if same is not None:
             return same
         pieces: dict[str, tuple[str, ...]] = {}
@@ -182,7 +182,7 @@ def _holes(path: str, text: str, space: Space) -> list[tuple[int, int, Hole]]:
     return sorted(found, key=lambda item: item[0])
 
 
-def _reread(files: Mapping[str, str], like: Genome) -> Genome | None:
+def reread(files: Mapping[str, str], like: Genome) -> Genome | None:
     """`files` as `like` with other values; None unless they are exactly that, as `write` writes it."""
     if files.keys() != like.shape.files.keys():
         return None

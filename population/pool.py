@@ -29,6 +29,8 @@ NOISE_CONFIDENCE = (
     0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
 )
 
+NO_PLACE = "neither among the best nor new ground"
+
 
 class Verdict(StrEnum):
     """What `tell` did with an evaluation."""
@@ -218,20 +220,25 @@ class Population:
 
         Failures are remembered as such; they never have a loss and never enter the pool.
         """
+        loss = None if evaluation.score is None else self.goal.loss(evaluation.score)
         record = self._records.get(variant.id)
         known = record is not None
+        hopeless = not known and self._hopeless(loss)
         if record is None:
-            record = self._register(variant)
-        if evaluation.score is None:
+            record = self._register(variant, not hopeless)
+        if loss is None:
             record.failures += 1
         else:
-            self._read(record, self.goal.loss(evaluation.score))
+            self._read(record, loss)
         self._observe(record)
-        if evaluation.score is None:
+        if loss is None:
             return Admission(Verdict.FAILED, evaluation.status.value)
         if variant.id in self._bars:
             return Admission(Verdict.REJECTED, "vetoed")
         self._elect(variant.id)
+        if hopeless:
+            self._prune()
+            return Admission(Verdict.REJECTED, NO_PLACE)
         admission = self._admit(variant)
         if known and len(record.readings) > 1:
             return Admission(Verdict.REPEATED, f"reading {len(record.readings)} of this variant", admission.evicted)
@@ -290,13 +297,19 @@ class Population:
     def _parse(self, variant: str) -> Genome:
         return Genome.of(self.variant(variant).files, self.space)
 
-    def _register(self, variant: Variant) -> _Record:
+    def _hopeless(self, loss: float | None) -> bool:
+        """Whether a newcomer has no place in the pool however new its ground: it failed, or is the worst of all."""
+        return loss is None or (len(self._pool) == POOL_SIZE and loss >= self._mean(next(reversed(self._pool))))
+
+    def _register(self, variant: Variant, novel: bool) -> _Record:
+        """A newcomer; `novel` says whether it may matter how far it is from all others."""
         features = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
         if self._pool:
             rows = [self._records[member].index for member in self._pool]
             found = closer(np.array([self._nearest[m] for m in self._pool]), self._terrain.distances(features, rows))
             self._nearest = dict(zip(self._pool, found, strict=True))
-        self._nearest[variant.id] = self._terrain.nearest(features)
+        if novel:
+            self._nearest[variant.id] = self._terrain.nearest(features)
         record = self._records[variant.id] = _Record(self._terrain.add(features))
         self._ids.append(variant.id)
         if record.index == len(self._losses):
@@ -326,7 +339,9 @@ class Population:
 
     def _stand(self, members: list[str]) -> None:
         """The best of these is the incumbent; with doubt, the one that there is stays unless it surely is better."""
-        best = min(members, key=self._bound, default=None)
+        rows = [self._records[member].index for member in members]
+        bounds = self._losses[rows] + (self._noise or 0.0) / np.sqrt(self._counts[rows])
+        best = members[int(bounds.argmin())] if members else None
         certain = best is None or self._doubt is None or self._incumbent not in members
         if certain or (best is not None and self._doubt and self._better(best) >= self._doubt.accept):
             self._incumbent = best
@@ -339,9 +354,6 @@ class Population:
 
     def _novelties(self, ids: list[str]) -> list[float]:
         return [float(n) for n in novelty(np.array([self._nearest[member] for member in ids]))] if ids else []
-
-    def _bound(self, variant: str) -> float:
-        return self._mean(variant) + (self._noise or 0.0) / math.sqrt(len(self._records[variant].readings))
 
     def _mean(self, variant: str) -> float:
         return float(self._losses[self._records[variant].index])
@@ -361,12 +373,15 @@ class Population:
         candidates = {**self._pool, variant.id: variant}
         self._pool = {ids[i]: candidates[ids[i]] for i in sorted(staying, key=lambda i: (losses[i], i))}
         self._nearest = {member: self._nearest[member] for member in self._pool}
-        self._genomes = {m: g for m, g in self._genomes.items() if m in self._pool or m in self._pending}
+        self._prune()
         if variant.id not in self._pool:
-            return Admission(Verdict.REJECTED, "neither among the best nor new ground")
+            return Admission(Verdict.REJECTED, NO_PLACE)
         gone = next((member for member in ids if member not in self._pool), None)
         first = self._mean(variant.id) <= min(losses)
         return Admission(Verdict.ADMITTED, "the best yet" if first else "in the pool", gone)
+
+    def _prune(self) -> None:
+        self._genomes = {m: g for m, g in self._genomes.items() if m in self._pool or m in self._pending}
 
 
 def _upper_bound(spread: float, freedom: int) -> float:

@@ -35,11 +35,11 @@ def asked(ask: Ask, goal: Goal) -> Body:
 
 def to_ask(body: Mapping[str, Any], goal: Goal, variant: Callable[[str], Variant]) -> Ask:
     """The ask that `asked` wrote."""
-    stored = variant(body["variant"])
+    stored, said = variant(body["variant"]), (tuple(body["parents"]), body["origin"], body["note"])
     predicted = body["predicted"]
     return Ask(
         body["ordinal"],
-        Variant(stored.files, tuple(body["parents"]), body["origin"], body["note"]),
+        stored if (stored.parents, stored.origin, stored.note) == said else Variant(stored.files, *said),
         body["seed"],
         Purpose(body["purpose"]),
         body["expedition"],

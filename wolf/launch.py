@@ -147,7 +147,7 @@ def drive(
             )
         searching.ideas = proposer
         asked = dict.fromkeys(event.body["variant"] for event in ledger.events() if event.kind == "asked")
-        sameness = Sameness(config.judge.name, [seed_variant, *map(ledger.variant, asked)])
+        sameness = Sameness(config.judge.name, searching.population.space, [seed_variant, *map(ledger.variant, asked)])
 
         def submit(ask: Ask) -> Future[Evaluation]:
             if known := sameness.verdict(ask.variant, ask.seed):

@@ -19,7 +19,7 @@ from wolf import edits
 from wolf.call import Call
 from wolf.operators import Draft
 from wolf.prompting import Tale
-from wolf.sameness import normal
+from wolf.sameness import Forms
 
 STOCK = 32  # ideas that are kept; the oldest go first
 
@@ -63,6 +63,7 @@ class Stock:
         self._smoke = checks.smoke
         self._trying: dict[str, Future[Evaluation | None]] = {}
         self._checked: dict[str, Evaluation] = {}  # how each smoke run went
+        self._normal = Forms(population.space)
         self._forms: dict[str, bytes] = {}  # variant -> its normal form
         self._asked = {self._form(seed)}
         self._genomes: dict[str, Genome] = {}
@@ -195,7 +196,7 @@ class Stock:
 
     def _form(self, variant: Variant) -> bytes:
         if variant.id not in self._forms:
-            self._forms[variant.id] = normal(variant.files)
+            self._forms[variant.id] = self._normal.of(variant.files)
         return self._forms[variant.id]
 
     def _draft(self, variant: Variant) -> Draft:
