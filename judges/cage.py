@@ -107,7 +107,7 @@ def lock(level: Level, need: Need) -> Cage:
             return Cage(tuple(_bubblewrap(need)), marshal.dumps({**watched, **rules}).hex())
         case Level.LANDLOCK:
             return Cage(rules=marshal.dumps({**watched, **_landlock(need)}).hex())
-        case Level.NONE:
+        case _:
             return Cage(rules=marshal.dumps(watched).hex())
 
 

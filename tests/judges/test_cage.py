@@ -111,6 +111,10 @@ print(json.dumps({{name: [can(f"{{base}}/{{name}}/file"), can(f"{{base}}/{{name}
     assert frozen[0]
     if level is Level.BUBBLEWRAP:
         assert not frozen[1], "a frozen folder inside one that may be changed; Landlock only adds rights"
+    if level is Level.BUBBLEWRAP:
+        inner = Need(folder, (paths["data"], paths["data/cache"]))
+        assert str(paths["data"]) in lock(level, inner).prefix
+        assert str(paths["data/cache"]) not in lock(level, inner).prefix, "it is there with what it lies in"
     assert seen == {
         "data": [True, False],
         "data/cache": [True, True],
@@ -119,6 +123,17 @@ print(json.dumps({{name: [can(f"{{base}}/{{name}}/file"), can(f"{{base}}/{{name}
         "link": [True, False],
         "shared": [True, True],
     }
+
+
+@pytest.mark.parametrize("level", [BUBBLEWRAP])
+@pytest.mark.parametrize("code", ["import ctypes; ctypes.string_at(0)", "sys.exit(128)"])
+def test_a_signal_inside_is_one_outside(level: Level, code: str, folder: Path) -> None:
+    command = [sys.executable, "-I", "-S", "-c", PRELUDE + code]
+    done = run(command, cwd=folder, env=environment(folder, 1), limits=Limits(30), cage=lock(level, Need(folder)))
+    if "exit" in code:
+        assert (done.returncode, done.reason) == (128, "exited with code 128")
+    else:
+        assert (done.returncode, done.reason) == (-11, "killed by signal 11 (Segmentation fault)")
 
 
 @pytest.mark.parametrize("level", LEVELS)

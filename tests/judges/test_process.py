@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from judges import process
 from judges.killswitch import Cancelled, KillSwitch
 from judges.process import Finished, Limits, Running, environment, run, start
 
@@ -97,6 +98,10 @@ def test_a_missing_program_is_a_fact_about_the_candidate(mark: dict[str, str], t
 def test_a_crash_names_the_signal(mark: dict[str, str], tmp_path: Path) -> None:
     finished = python("import os; os.kill(os.getpid(), 11)", mark, tmp_path)
     assert (finished.returncode, finished.reason) == (-11, "killed by signal 11 (Segmentation fault)")
+
+
+def test_without_a_sandbox_an_exit_code_is_no_signal(mark: dict[str, str], tmp_path: Path) -> None:
+    assert python("import os; os._exit(139)", mark, tmp_path).reason == "exited with code 139"
 
 
 def test_a_broken_pipe_ends_the_candidate_as_in_a_shell(mark: dict[str, str], tmp_path: Path) -> None:
@@ -279,6 +284,8 @@ def test_killing_the_supervisor_is_noticed(mark: dict[str, str], tmp_path: Path)
     code = "import os, time; os.kill(os.getppid(), 9); time.sleep(60)"
     finished = python(code, mark, tmp_path)
     assert (finished.ok, finished.reason) == (False, "killed together with its supervisor")
+    assert (finished.returncode, finished.seconds, finished.cpu_seconds) == (-9, 0.0, 0.0)
+    assert not finished.timed_out and not finished.out_of_memory
     wait_until(lambda: not survivors(mark))
 
 
@@ -333,3 +340,40 @@ def test_starting_is_cheap(mark: dict[str, str], tmp_path: Path) -> None:
         assert run(["true"], cwd=tmp_path, env=mark, limits=Limits(20)).ok
         times.append(time.monotonic() - started)
     assert min(times) < 0.5  # 16 ms on an idle core; far above, so that a busy machine does not fail it
+
+
+def test_a_candidate_gets_the_cores_of_the_thread_that_asked(mark: dict[str, str], tmp_path: Path) -> None:
+    ours, said = os.sched_getaffinity(0), []
+
+    def work() -> None:
+        os.sched_setaffinity(0, {min(ours)})
+        said.append(python("import os; print(sorted(os.sched_getaffinity(0)))", mark, tmp_path).stdout)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert said == [f"[{min(ours)}]\n"] and os.sched_getaffinity(0) == ours
+
+
+def test_a_switch_forgets_what_has_ended(mark: dict[str, str], tmp_path: Path) -> None:
+    switch = KillSwitch()
+    with switch.armed():
+        assert python("pass", mark, tmp_path).ok
+    assert switch._stops == set()
+
+
+def test_64_kilobytes_are_kept_unless_more_are_asked_for(mark: dict[str, str], tmp_path: Path) -> None:
+    finished = python("print('x' * 99_999)", mark, tmp_path)
+    assert "[34464 bytes left out]" in finished.stdout and finished.stdout.count("x") == 65535
+
+
+def test_more_than_a_supervisor_says_in_time_is_not_waited_for(
+    mark: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that goes on after its deadline is told to stop before it is killed."""
+    monkeypatch.setattr(process, "GRACE_SECONDS", -9.7)
+    with start(["sleep", "60"], cwd=tmp_path, env=mark, limits=Limits(10)) as dialogue:
+        monkeypatch.setattr(process, "GRACE_SECONDS", 10.0)
+        started = time.monotonic()
+        assert dialogue.finished().reason == "stopped"
+    assert time.monotonic() - started < 8

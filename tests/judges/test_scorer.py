@@ -265,3 +265,13 @@ def test_one_that_ends_well_after_a_bad_answer_is_invalid_and_one_that_fails_aft
 def test_memory_that_a_predictor_asked_for_in_vain_and_did_without_costs_nothing(job: dict[str, Any]) -> None:
     assert read(job, "print('MemoryError', file=sys.stderr)\n" + UNIFORM).status == "ok"
     assert read(job, "ask(); print('MemoryError', file=sys.stderr); sys.exit(1)").status == "memory"
+
+
+@pytest.mark.parametrize(("code", "status", "why"), [(0, "invalid", "it ended before the last answer"),
+                                                     (3, "crashed", "exited with code 3")])  # fmt: skip
+def test_one_that_leaves_before_the_last_question_is_no_score(
+    job: dict[str, Any], code: int, status: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer, "FRAME_BYTES", 1)  # a row at a time
+    reading = read(job, f"x = ask(); os.close(0); answer(np.zeros((*x.shape, 5))); os._exit({code})")
+    assert (reading.status, reading.bpb, reading.why) == (status, None, why)

@@ -76,16 +76,40 @@ def test_it_knows_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert all(place.startswith(("socket:", "pipe:", "/dev/null", "/proc/")) for place in held), held
 
 
+def test_a_supervisor_holds_nothing_of_the_zygotes(tmp_path: Path) -> None:
+    """Neither the channel nor its wake-up: two ends of pipes are its own, and two were sent to it."""
+    with start(SLEEP, cwd=tmp_path, env=environment(tmp_path, 1), limits=Limits(20)) as running:
+
+        def held() -> list[str]:
+            places = []
+            for fd in os.listdir(f"/proc/{running.pid}/fd"):
+                with suppress(FileNotFoundError):
+                    places.append(os.readlink(f"/proc/{running.pid}/fd/{fd}").partition(":")[0])
+            return sorted(place for place in places if not place.startswith("/proc/"))
+
+        wait_until(lambda: held() == ["/dev/null"] * 4 + ["pipe"] * 4)
+
+
+def test_candidates_do_not_end_with_one_another(tmp_path: Path) -> None:
+    env = environment(tmp_path, 1)
+    with start(SLEEP, cwd=tmp_path, env=env, limits=Limits(60)) as running:
+        for _ in range(2):
+            assert run(["true"], cwd=tmp_path, env=env, limits=Limits(20)).ok
+        time.sleep(0.1)
+        assert not gone(running.pid)
+    assert running.finished().reason == "stopped"
+
+
 def test_it_goes_with_the_harness_and_so_does_all_that_it_started(tmp_path: Path) -> None:
     """Even if a child of the harness has inherited every descriptor of the harness and lives on."""
     code = f"""
-import os, sys, time
+import ctypes, os, sys, time
 sys.path.insert(0, {str(REPOSITORY)!r})
 from pathlib import Path
 from judges import spawn
 from judges.process import Limits, environment, start
 running = start({SLEEP!r}, cwd=Path("."), env=environment(Path("."), 1), limits=Limits(60))
-if os.fork() == 0:  # holds a copy of the pipe that controls the supervisor
+if ctypes.CDLL(None).fork() == 0:  # behind Python's back: it holds copies of the channel and of the control pipe
     time.sleep(5)
     os._exit(0)
 print(running.pid, spawn._zygote._process.pid, flush=True)
@@ -140,9 +164,9 @@ def test_a_zygote_that_never_answers_is_a_sentence(tmp_path: Path, monkeypatch: 
     assert spawn._zygote is not None
     process = spawn._zygote._process
     os.kill(process.pid, signal.SIGSTOP)
-    monkeypatch.setattr(spawn, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(process, "send_signal", lambda number: None)
-    with pytest.raises(TimeoutError, match=r"no process could be started within 0\.2 s"):
+    with monkeypatch.context() as patch, pytest.raises(TimeoutError, match=r"be started within 0\.2 s"):
+        patch.setattr(spawn, "ANSWER_SECONDS", 0.1)
+        patch.setattr(process, "send_signal", lambda number: None)
         run(["true"], cwd=tmp_path, env=env, limits=Limits(20))
     os.kill(process.pid, signal.SIGCONT)
 
