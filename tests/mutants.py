@@ -42,7 +42,11 @@ TESTS = {
     "judges/process.py": ["tests/judges/test_finished.py", "tests/judges/test_process.py"],
     "judges/spawn.py": ["tests/judges/test_spawn.py", "tests/judges/test_process.py"],
     "judges/zygote.py": ["tests/judges/test_zygote.py", "tests/judges/test_spawn.py"],
-    "judges/supervisor.py": ["tests/judges/test_supervisor.py", "tests/judges/test_process.py"],
+    "judges/supervisor.py": [
+        "tests/judges/test_supervisor.py",
+        "tests/judges/test_process.py",
+        "tests/judges/test_docker.py",
+    ],
 }
 LIBRARIES = ("numpy", "pydantic", "click", "anthropic", "hypothesis", "pytest", "_pytest.assertion.rewrite", "yaml")
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {

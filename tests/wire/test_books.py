@@ -134,8 +134,11 @@ def test_a_useless_answer_is_charged_and_not_asked_again_and_shows_that_others_m
     (call,) = table.play(Fault(Kind.USELESS, "refusal", usage=Usage(7, 3)))
     assert (call.state, call.cost) == ("failed", pytest.approx(PRICE.cost(Usage(7, 3))))
     assert len(table.sent()) == 3
+    judge = table.calls.ask(PROMPT)
+    table.play(reply())
+    table.play(Fault(Kind.USELESS, "refusal"))
     with pytest.raises(Unanswered, match="no answer from m: refusal"):
-        call.asker.result(0)
+        judge.result(0)
 
 
 def test_a_model_that_raises_what_nobody_foresaw_gave_a_broken_answer(even):
@@ -202,17 +205,16 @@ def test_without_a_start_only_what_a_judge_waits_for_leaves():
 
 def test_when_the_run_ends_everything_open_is_given_up_and_what_was_under_way_is_charged():
     table = Table()
-    under_way = table.calls.put(PROMPT, "m", {})
+    under_way = table.calls.ask(PROMPT)
     table.pump()
-    never = table.calls.put(PROMPT, "m", {})
+    table.calls.put(PROMPT, "m", {})
     table.calls.settle(table.commit)
     assert [(body["call"], body["fault"], body["cost"]) for body in table.bodies[1:]] == [
         (0, "abandoned", pytest.approx(WORST)), (1, "abandoned", 0)]  # fmt: skip
     assert "prompt" in table.bodies[2], "its first event says what was asked"
     assert table.calls.spent == pytest.approx(WORST) and table.calls.reserved == 0 and not table.calls.waiting
-    for call in (under_way, never):
-        with pytest.raises(Unanswered, match="abandoned"):
-            call.asker.result(0)
+    with pytest.raises(Unanswered, match="abandoned"):
+        under_way.result(0)
     written = len(table.bodies)
     table.calls.settle(table.commit)
     assert len(table.bodies) == written
@@ -295,6 +297,41 @@ def test_what_a_reading_was_answered_before_a_kill_is_not_paid_twice():
     assert not again.calls.broke and len(again.sent()) == 1, "the third is asked; until it is answered it is alone"
 
 
+def test_once_an_evaluation_is_over_it_is_not_told_again_what_it_heard():
+    table = Table()
+    table.calls.by("m", 4).ask(PROMPT)
+    table.pump()
+    table.play(reply())
+    again = Table()
+    for body in table.bodies:
+        again.calls.restore(body)
+    for reading in (3, 4):
+        again.calls.over(reading)
+    heard = again.calls.by("m", 4).ask(PROMPT)
+    again.pump()
+    assert not heard.done()
+
+
+def test_texts_that_nobody_will_read_again_are_let_go():
+    table = Table()
+    mine = table.calls.put(PROMPT, "m", {})
+    table.pump()
+    table.play(reply())
+    asked = table.calls.ask(PROMPT)
+    table.pump()
+    (call,) = table.play(reply())
+    assert (asked.result(0).text, asked.result(0).cost) == ("yes", pytest.approx(call.cost))
+    for _ in range(2):  # forgetting twice is forgetting
+        assert (call.prompt.user, call.prompt.system, call.prompt.schema, call.reply.text) == ("", "", None, "")
+        assert (call.question, call.reply.usage, call.sent, call.asker) == (question(PROMPT), reply().usage, None, None)
+        call.forget()
+    assert (mine.prompt, mine.reply.text) == (PROMPT, "yes"), "whoever has a use for it looks at the call"
+    again = Table()
+    for body in table.bodies:
+        again.calls.restore(body)
+    assert [c.prompt.user for c in again.calls.calls] == ["varying", ""]
+
+
 def test_what_a_judge_waited_for_when_the_run_was_killed_is_given_up_and_free():
     table = Table()
     table.calls.put(PROMPT, "m", {})
@@ -304,12 +341,12 @@ def test_what_a_judge_waited_for_when_the_run_was_killed_is_given_up_and_free():
     again = Table()
     for body in table.bodies:
         again.calls.restore(body)
+    assert [call.prompt for call in again.calls.calls] == [PROMPT, Prompt("judge", "other", "text", 50)]
     again.pump()
     told = [(b["call"], b["state"], b.get("fault"), b.get("cost")) for b in again.bodies]
     assert told[0] == (0, "failed", "interrupted", pytest.approx(WORST))
     assert (1, "failed", "interrupted", 0.0) in told
     assert len(again.bodies[0]["message"]) > 10 and again.bodies[0]["again"] is True
-    assert [call.prompt for call in again.calls.calls] == [PROMPT, Prompt("judge", "other", "text", 50)]
 
 
 def test_a_fault_that_no_other_request_can_avoid_stops_everything_with_advice():
@@ -343,8 +380,8 @@ def test_a_call_that_nobody_has_sent_is_neither_written_nor_paid():
     call = Call(3, PROMPT, "m")
     assert (call.state, call.attempt, call.worst, call.cost, call.why) == ("waiting", 0, 0.0, 0.0, "")
     assert (call.broken, call.due, call.written, call.orphan) == (0, 0.0, False, False)
-    assert call.reply is call.about is call.reading is call.since is None
-    assert call.back and not call.settled and not call.asker.done()
+    assert call.reply is call.about is call.reading is call.since is call.asker is None
+    assert call.back and not call.settled and call.question == question(PROMPT)
     call.sent = Future()
     assert not call.back
     call.sent.set_result(reply())

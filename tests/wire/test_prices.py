@@ -85,3 +85,8 @@ def test_the_worst_case_of_what_may_be_long_is_dear(beyond: int, rate: tuple[flo
 def test_the_shipped_table_has_no_free_model() -> None:
     assert len(shipped()) > 3
     assert all(price.input > 0 and price.output > 0 for price in shipped().values())
+
+
+def test_the_schema_promises_no_default_for_a_price_that_follows_from_another() -> None:
+    fields = Price.model_json_schema()["properties"]
+    assert not any("default" in fields[name] for name in ("cache_write", "cache_write_hour", "cache_read"))

@@ -434,3 +434,16 @@ def test_a_variant_that_there_is_not_and_a_text_that_is_another(tmp_path: Path) 
     db.close()
     with Ledger.open(tmp_path / "r") as ledger, pytest.raises(LedgerDamaged):
         ledger.variant(known.id)
+
+
+def test_a_disk_that_fails_while_it_is_read_is_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recovering would cut off what is sound."""
+    filled(tmp_path / "r", 2)
+    broken = sqlite3.OperationalError("disk I/O error")
+    broken.sqlite_errorname = "SQLITE_IOERR_READ"
+    monkeypatch.setattr(Ledger, "_rows", lambda *_: (_ for _ in ()).throw(broken))
+    with pytest.raises(LedgerError, match=r"the disk fails or is full \(disk I/O error;") as said:
+        Ledger.open(tmp_path / "r")
+    assert not isinstance(said.value, LedgerDamaged)
