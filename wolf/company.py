@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from statistics import stdev
 
 from population.evaluation import Evaluation
-from wolf.bodies import Body, evaluated
+from population.variant import Variant
+from wolf.bodies import Body, evaluated, to_evaluation
 from wolf.events import Event
 from wolf.workers import Job
 
@@ -29,14 +30,24 @@ class Company:
 
     def __init__(
         self,
-        seed: str,
+        seed: Variant,
         slots: int,
         submit: Callable[[Job], Future[Evaluation]],
         record: Callable[[list[tuple[str, Body]]], None],
         stopping: Callable[[], bool] = lambda: False,
+        past: Sequence[Event] = (),
     ) -> None:
-        """`seed` is the seed variant's id; `record` writes events down and shows them; `stopping` begins no more."""
-        self._seed = seed
+        """Hold back nothing if the seed's first reading is in the `past`; then only that in company is missing.
+
+        Args:
+            seed: the seed variant.
+            slots: evaluations at the same time.
+            submit: starts one.
+            record: writes events down and shows them.
+            stopping: whether to begin no more.
+            past: `told` events of the seed, of earlier sessions.
+        """
+        self._seed = seed.id
         self._slots = slots
         self._submit = submit
         self._record = record
@@ -47,6 +58,13 @@ class Company:
         self._held: list[tuple[Job, Future[Evaluation]]] | None = []  # None: nothing is held back any more
         self._company: list[float] = []  # scores of the seed beside others
         self._told = False
+        for event in past:
+            self(event)
+        first = next((event.body["evaluation"] for event in past if event.body["ordinal"] == 0), None)
+        if first is not None:
+            self._alone = Future()
+            self._alone.set_result(to_evaluation(first, seed.id, ""))
+            self._release(Job(seed, first["seed"]), self._alone)
 
     def submit(self, job: Job) -> Future[Evaluation]:
         """See `Workers.submit`; the seed's first reading runs at once and alone, the others after it."""

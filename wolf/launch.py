@@ -21,7 +21,7 @@ from wolf.asks import Ask, Purpose, Strategy
 from wolf.company import Company
 from wolf.config import Config
 from wolf.errors import LedgerError, UsageError
-from wolf.events import Observer
+from wolf.events import Event, Observer
 from wolf.form import Secretary
 from wolf.hunt import Options, Wolf
 from wolf.lease import Leases
@@ -146,7 +146,13 @@ def drive(
                 "each time; search.mode=steady keeps every worker busy"
             )
         searching.ideas = proposer
-        asked = dict.fromkeys(event.body["variant"] for event in ledger.events() if event.kind == "asked")
+        kinds, asked, readings = set[str](), dict[str, None](), list[Event]()
+        for event in ledger.events():
+            kinds.add(event.kind)
+            if event.kind == "asked":
+                asked[event.body["variant"]] = None
+            elif event.kind == "told" and event.body["variant"] == seed_variant.id and "ended" not in kinds:
+                readings.append(event)
         sameness = Sameness(config.judge.name, searching.population.space, [seed_variant, *map(ledger.variant, asked)])
 
         def submit(ask: Ask) -> Future[Evaluation]:
@@ -168,12 +174,16 @@ def drive(
                     observer(event)
 
         watching, start = [*observers], workers.submit
-        if not any(event.kind == "asked" for event in ledger.events()):
-            if config.workers.slots > 1 and config.judge.timed:
-                company = Company(seed_variant.id, config.workers.slots, workers.submit, record, stopping)
-                watching.append(company)
-                start = company.submit
-            watching.append(Null(config.judge, seed_variant, lambda null: start(Job(null, 0)), record))
+        if not kinds & {"company", "ended"} and config.workers.slots > 1 and config.judge.timed:
+            company = Company(seed_variant, config.workers.slots, workers.submit, record, stopping, readings)
+            watching.append(company)
+            start = company.submit
+            if not readings:
+                say(
+                    "the seed's first evaluation runs alone, and the others wait for it: does company change the score?"
+                )
+        if not kinds & {"null", "ended"}:
+            watching.append(Null(config.judge, seed_variant, lambda null: start(Job(null, 0)), record, readings))
         if config.check_in is not None:
             watching.append(Secretary(ledger.run_dir))
         checks = config.check_in

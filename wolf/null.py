@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 
@@ -15,7 +15,7 @@ from wolf.events import Event
 
 
 class Null:
-    """An observer of a fresh run: at the seed's first score it says what the null candidate scores."""
+    """An observer: at the seed's first score, or as soon as may be, it says what the null candidate scores."""
 
     def __init__(
         self,
@@ -23,12 +23,18 @@ class Null:
         seed: Variant,
         submit: Callable[[Variant], Future[Evaluation]],
         record: Callable[[list[tuple[str, Body]]], None],
+        past: Sequence[Event] = (),
     ) -> None:
-        """Start the evaluation, unless the judge has no null candidate; `record` writes events down and shows them."""
+        """Start the evaluation, unless the judge has no null candidate; `record` writes events down and shows them.
+
+        `past` are the `told` events of the seed in earlier sessions, which have not come to the null candidate.
+        """
         files = judge.null(seed.files)
         self._goal = judge.goal
         self._seed = seed.id
         self._record = record
+        scores = [event.body["evaluation"]["score"] for event in past]
+        self._known = next((score for score in scores if score is not None), None)
         self._future = submit(Variant(files)) if files is not None else None
 
     def __call__(self, event: Event) -> None:
@@ -37,13 +43,18 @@ class Null:
         Raises:
             SetupError: if the null candidate is as good as the seed.
         """
-        if self._future is None or event.kind != "told" or event.body["variant"] != self._seed:
+        if self._future is None or event.kind != "told":
             return
+        if self._known is None and event.body["variant"] != self._seed:
+            return
+        if self._known is not None and not self._future.done():
+            return  # the search is under way, and does not wait for it
         future, self._future = self._future, None
         with suppress(CancelledError):
             evaluation = future.result()
             self._record([("null", evaluated(evaluation))])
-            self._compare(evaluation.score, event.body["evaluation"]["score"])
+            known = event.body["evaluation"]["score"] if self._known is None else self._known
+            self._compare(evaluation.score, known)
 
     def _compare(self, null: float | None, seed: float | None) -> None:
         if null is not None and seed is not None and self._goal.loss(seed) >= self._goal.loss(null):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from population.evaluation import Evaluation, Status
+from population.variant import Variant
+from wolf.bodies import evaluated
 from wolf.cli import main
+from wolf.company import Company
+from wolf.events import Event
+from wolf.workers import Job
 
 CONFIG = """
 name: demo
@@ -67,3 +75,32 @@ def test_the_seed_is_read_alone_and_in_company(
 
 def test_one_worker_has_no_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(e["event"] == "company" for e in events(tmp_path, monkeypatch, 0.3, 0.0, "workers.slots=1"))
+
+
+def test_a_run_that_was_killed_in_between_finds_out_when_it_goes_on() -> None:
+    """The reading alone was told in an earlier session; the one in company is taken now, beside the others."""
+    seed = Variant({"a.py": "A = 1\n"})
+    started: list[tuple[Job, Future[Evaluation]]] = []
+    written: list[tuple[str, dict[str, Any]]] = []
+
+    def submit(job: Job) -> Future[Evaluation]:
+        started.append((job, Future()))
+        return started[-1][1]
+
+    def told(ordinal: int, score: float, purpose: str = "baseline") -> Event:
+        said = evaluated(Evaluation(seed.id, "loss", Status.OK, score, seed=40 + ordinal))
+        return Event(ordinal + 1, 0.0, "told", {"ordinal": ordinal, "purpose": purpose, "evaluation": said})
+
+    company = Company(seed, 2, submit, written.extend, past=[told(0, 1.0), told(1, 1.51)])
+    ((job, reading),) = started
+    assert (job.variant.id, job.seed) == (seed.id, 40)
+    company.submit(Job(seed, 42))
+    assert len(started) == 2  # nothing is held back
+    company(told(2, 1.52))
+    assert not written
+    reading.set_result(Evaluation(seed.id, "loss", Status.OK, 1.5, seed=40))
+    company(told(3, 0.9, "hunt"))
+    company(told(4, 0.9, "hunt"))
+    ((kind, body),) = written
+    assert kind == "company" and body["matters"] is True
+    assert (body["alone"]["score"], body["beside"]["score"]) == (1.0, 1.5)

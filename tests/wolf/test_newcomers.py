@@ -83,7 +83,7 @@ def test_ctrl_c_while_the_seed_is_read_alone_begins_nothing_more(stopping: bool)
         return begun[-1]
 
     seed = Variant({"a": "1"})
-    company = Company(seed.id, 2, submit, lambda records: None, lambda: stopping)
+    company = Company(seed, 2, submit, lambda records: None, lambda: stopping)
     company.submit(Job(seed, 0))
     null = company.submit(Job(Variant({"a": ""}), 0))
     begun[0].set_result(Evaluation(seed.id, "command", Status.OK, 1.0))
