@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 HEARTBEAT = 10.0  # seconds
+KEPT = ("call", "purpose", "cost", "reason")  # of events that have been shown: what bills and pauses are told from
 
 
 class Display(Protocol):
@@ -106,14 +108,16 @@ class _Follower(Silence):
 
     def __init__(self, path: Path | None, so_far: Run | None, out: TextIO) -> None:
         self._path, self._out, self.run = path, out, so_far
-        if so_far is not None and so_far.read is None:
-            so_far.read = _reader(path)
+        if so_far is not None:
+            so_far.events[:] = map(_light, so_far.events)
+            so_far.read = so_far.read or _reader(path)
         self._lock = threading.Lock()
 
     def _fold(self, event: Event) -> Run | None:
         with self._lock:
             if self.run is not None:
                 self.run.add(event)
+                self.run.events[-1] = _light(event)
             elif event.kind == "run":
                 self.run = Run.of([event], path=self._path, read=_reader(self._path), locked=True)
             return self.run
@@ -213,6 +217,11 @@ class LiveTable(_Follower):
             if self.run is None:
                 return Spinner("dots", f"{self._doing} ({time.time() - self._since:.0f}s)")
             return view(self.run, self._console.width, self._console.height, time.time())
+
+
+def _light(event: Event) -> Event:
+    """What a display keeps of an event that is folded: prompts and answers are in the ledger, and a night is long."""
+    return replace(event, body={name: event.body[name] for name in KEPT if name in event.body})
 
 
 def _reader(path: Path | None) -> Callable[[str], Any] | None:

@@ -16,6 +16,7 @@ from wolf.display import JsonLines, LiveTable, PlainLines, Silence, choose
 from wolf.events import Event
 from wolf.lines import still, tell
 from wolf.records import Run
+from wolf.spending import spent
 from wolf.terminal import decimals, duration, json_line, line, number, safe, spark
 from wolf.verdict import verdict
 from wolf.view import view
@@ -203,6 +204,23 @@ def test_a_resumed_run_continues_from_its_history(story: Story) -> None:
     with choose("plain", out=out, so_far=Run.of(events)) as show:
         show(Event(len(events) + 1, events[-1].time + 60, "resumed", {"ordinal": 40}))
     assert out.getvalue() == "resumed after 40 evaluations\n"
+
+
+def test_a_display_forgets_texts_and_nothing_that_it_shows(story: Story) -> None:
+    events = story()
+    call = {"call": 0, "purpose": "judge:duel", "prompt": {"user": "long " * 999}, "cost": 0.25, "text": "x" * 999}
+    paused = {"evaluations": 1, "reason": "you paused it", "checkin": None}
+    events[-1:-1] = [Event(events[-1].seq, events[-1].time, *said) for said in (("call", call), ("paused", paused))]
+    live, whole = PlainLines(None, None, io.StringIO()), Run.of(events)
+    resumed = PlainLines(None, Run.of(events), io.StringIO())
+    for event in events:
+        live(event)
+        if event.kind == "paused":
+            assert live.run is not None and "‖ paused: you paused it" in shown(live.run, 120)
+    for run in (live.run, resumed.run):
+        assert run is not None
+        assert (shown(run, 120), spent(run), run.status) == (shown(whole, 120), spent(whole), whole.status)
+        assert len(json.dumps([dict(event.body) for event in run.events])) < 100 * len(events)
 
 
 def test_the_verdict_never_claims_more_than_the_interval(story: Story) -> None:
