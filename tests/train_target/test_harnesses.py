@@ -100,7 +100,7 @@ def questions(*rows: np.ndarray) -> bytes:
 
 
 def harness_predict(folder: Path, shape: str, asked: bytes) -> subprocess.CompletedProcess[bytes]:
-    given = job(folder, vocab=VOCAB)
+    given = job(folder, vocab=VOCAB, dtype="float32")
     train = folder / "code" / "train.py"
     train.write_text(train.read_text().replace("SHAPE", shape))
     (folder / "out" / "model").write_text("weights")

@@ -30,7 +30,7 @@ def variant(changes: dict[str, object]) -> ModuleType:
     """train.py with other constants, as the search would write it."""
     module = ModuleType("train")
     genome = Genome.of(FILES, SPACE).replace({**SMALL, **changes})
-    exec(compile(genome.files()["train.py"], "train.py", "exec"), module.__dict__)
+    exec(compile(genome.files()["train.py"], SEED, "exec"), module.__dict__)
     return module
 
 
