@@ -133,7 +133,7 @@ def drive(
             ledger.run_dir,
             searching.population,
             seed_variant,
-            SmokeRuns(config.judge, root, config.workers.slots, level),
+            SmokeRuns(config.judge, root, config.workers.slots, level, place),
             say,
             lambda memo: search.steering.memo(memo),
         ) as proposer,

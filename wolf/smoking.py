@@ -22,12 +22,13 @@ MEMORY = 8 << 30  # bytes that a smoke run may use beside the evaluations
 class SmokeRuns:
     """Runs the smoke runs of one judge. Leaving its `with` block ends what still runs."""
 
-    def __init__(self, judge: Judge, root: Path, slot: int, level: Level) -> None:
-        """`slot` is one that no evaluation has; start no thread yet."""
+    def __init__(self, judge: Judge, root: Path, slot: int, level: Level, above: Path | None = None) -> None:
+        """`slot` is one that no evaluation has; scratch folders are made in `above`. Start no thread yet."""
         self._judge = judge
         self._root = root
         self._slot = slot
         self._level = level
+        self._above = above
         self._switch = KillSwitch()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="smoke", initializer=_humble)
 
@@ -47,7 +48,7 @@ class SmokeRuns:
         return self._pool.submit(self._run, variant)
 
     def _run(self, variant: Variant) -> Evaluation | None:
-        scratch = Path(tempfile.mkdtemp(prefix="wolf-"))
+        scratch = Path(tempfile.mkdtemp(prefix="wolf-", dir=self._above))
         try:
             with self._switch.armed():
                 context = Context(self._root, scratch, slot=self._slot, level=self._level, memory=MEMORY)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from judges.cage import Level
+from population.variant import Variant
 from wolf import launch
 from wolf.config import load
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
 from wolf.proposals import operators
 from wolf.search import Search, Stop
+from wolf.smoking import SmokeRuns
 
 CHECK = """
 def check(folder, seed):
@@ -161,3 +163,17 @@ def test_without_a_model_no_expedition_departs(toy, run):
         launch.drive(ledger, config, Level.NONE, [], lambda said: None)
         kinds = {body["kind"] for body in bodies(list(ledger.events()), "expedition")}
     assert kinds and "depart" not in kinds
+
+
+def test_smoke_runs_work_in_the_folder_of_their_run(tmp_path):
+    """So that whoever goes on after a kill removes what they left."""
+    seen = []
+
+    class Watcher:
+        def smoke_run(self, variant, context):
+            seen.append(context.scratch)
+            (context.scratch / "left").write_text("behind")
+
+    with SmokeRuns(Watcher(), tmp_path, 0, Level.NONE, tmp_path) as smoking:
+        assert smoking.submit(Variant({"a.py": "A = 1\n"})).result() is None
+    assert [place.parent for place in seen] == [tmp_path] and not list(tmp_path.iterdir())
