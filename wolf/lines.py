@@ -69,7 +69,8 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
         case "checkin":
             return _checkin(run, body, width)
         case "alarm":
-            back = f"the search goes back to {body['back'][:8]}, and {len(body['aside'])} variants are set aside"
+            aside = "1 variant is" if len(body["aside"]) == 1 else f"{len(body['aside'])} variants are"
+            back = f"the search goes back to {body['back'][:8]}, and {aside} set aside"
             return [line(f"ALARM: {body['reason']}; {back}")]
         case "paused" if body["checkin"] is not None:
             return []
