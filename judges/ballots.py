@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,9 +138,21 @@ def paper(
 
 
 def cast(judge: str, user: str, reply: str) -> Verdict | None:
-    """The verdict behind a question that was asked and its reply; texts are their own ids, as they were shown."""
+    """The verdict behind a question that was asked and its reply; texts are their own ids, as they were shown.
+
+    A text that stood beside itself (the original, when it is read) counts once, where it was shown first.
+    """
     shown = {code: "\n".join(line[2:] for line in body.splitlines()) for code, body in SHOWN.findall(user)}
-    return Paper(Prompt(BALLOT, "", user), shown, ()).read(judge, reply) if len(shown) > 1 else None
+    ids = {code: (text, [*shown.values()][:place].count(text)) for place, (code, text) in enumerate(shown.items())}
+    again = {f"{text}\0{copy}" if copy else text for text, copy in ids.values() if copy}
+    named = {code: f"{text}\0{copy}" if copy else text for code, (text, copy) in ids.items()}
+    found = Paper(Prompt(BALLOT, "", user), named, ()).read(judge, reply) if len(shown) > 1 else None
+    if found is None or not again:
+        return found
+    left = Ballot(
+        judge, *(tuple(t for t in texts if t not in again) for texts in (found.ballot.shown, found.ballot.ranking))
+    )
+    return replace(found, ballot=left, best={name: text for name, text in found.best.items() if text not in again})
 
 
 def requirements(brief: Brief, criteria: Sequence[Criterion]) -> str:

@@ -16,6 +16,7 @@ from judges import features
 
 LONGEST = 100_000  # characters; no text that a person would send to a panel is longer
 
+_AGAIN = re.compile(r"\b((?:[\w']+\W+){3,20}?[\w']+)\W+\1\b")  # four words or more, and at once again
 _SENTENCE = re.compile(r"[.!?]+\s+|\n+")
 
 Count = Annotated[int, Field(ge=0, strict=True)]
@@ -80,7 +81,9 @@ class Box(BaseModel):
             if limits and not limits[0] <= count <= limits[1]
         ]
         sentences = Counter(part.strip(" .!?\n").lower() for part in _SENTENCE.split(text) if len(part.split()) > 3)
-        said += [f"says twice: {sentence!r}" for sentence, count in sentences.items() if count > 1]
         lower = text.lower()
+        twice = [sentence for sentence, count in sentences.items() if count > 1]
+        twice += [match[1] for match in _AGAIN.finditer(lower)] if not twice else []
+        said += [f"says twice: {sentence!r}" for sentence in twice]
         said += [f"does not contain {phrase!r}" for phrase in self.must if phrase.lower() not in lower]
         return said + [f"contains {phrase!r}" for phrase in self.must_not if phrase.lower() in lower]

@@ -27,6 +27,7 @@ from judges import features
 from judges.ballots import BALLOT, HOLDOUT, Brief, Criterion, Paper, Verdict, paper, requirements
 from judges.base import Context, JudgeConfig, JudgeError
 from judges.box import Box
+from judges.language import ENGLISH, language
 from judges.llm import Reply, Unanswered
 from judges.rating import Ballot, Electorate, Prior, Ratings, rate
 from judges.reader import LEAST_KNOWN, Reader
@@ -181,7 +182,7 @@ class PanelJudge(JudgeConfig):
                 "a panel compares: give judge.anchors, texts that stay for the whole run, or judge.file, so that the "
                 "text to start from stands on the ballots"
             )
-        said = self._refusal(original) if original else None
+        said = self._refusal(original) if original is not None else None
         if said:
             raise JudgeError(f"the text to start from cannot be judged: {said}; correct it, or judge.box")
 
@@ -194,6 +195,9 @@ class PanelJudge(JudgeConfig):
             return self._answer(variant, context, started, Status.INVALID, feedback=refusal or "")
         judges = self.holdout if context.holdout and self.holdout else self.judges
         original = self._original(context.root)
+        if original and (spoken := language(features.plain(text))) != language(features.plain(original)):
+            sentence = f"it is in {spoken}, and the text to start from is not"
+            return self._answer(variant, context, started, Status.INVALID, feedback=sentence)
         poll = self.poll(text, original, judges, context)
         if poll.ratings is None:
             why = ", ".join(f"{reason} ({count})" for reason, count in poll.lost.items()) or "nobody was asked"
@@ -291,6 +295,8 @@ class PanelJudge(JudgeConfig):
         style = {name: _covariates(body) for name, body in texts.items()}
         flat = {name: Prior(0.0, PRIOR_SIGMA) for name in texts}
         if self.prior is None:
+            return Electorate(self.trust, style, flat)
+        if any(language(features.plain(text)) != ENGLISH for text in texts.values()):
             return Electorate(self.trust, style, flat)
         reader = Reader.shipped(self.prior)
         readings = {name: reader.read(text) for name, text in texts.items()}

@@ -17,8 +17,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+from judges import features
 from judges.base import Context, JudgeConfig, JudgeError, LocalPath
 from judges.box import Box
+from judges.language import ENGLISH, language
 from judges.reader import LEAST_KNOWN, Reader, Reading, Task
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
@@ -96,7 +98,14 @@ class ReaderJudge(JudgeConfig):
         except (OSError, UnicodeDecodeError) as error:
             raise JudgeError(f"judge.file: {root / self.file} cannot be read as text: {error}") from error
         if said := self.box.complaints(text):
-            raise JudgeError(f"{self.file} is outside judge.box from the start: {'; '.join(said)}; correct one of them")
+            raise JudgeError(
+                f"{self.file} cannot be judged from the start: {'; '.join(said)}; correct it, or judge.box"
+            )
+        if (spoken := language(features.plain(text))) != ENGLISH:
+            raise JudgeError(
+                f"{self.file} is in {spoken}, and the readers know English only; let a panel of models judge it "
+                "(kind: panel, without prior)"
+            )
 
     def readers(self) -> tuple[tuple[Reader, ...], Reader]:
         """The readers that selection sees, and the hold-out; they share no features."""
@@ -131,6 +140,8 @@ class ReaderJudge(JudgeConfig):
         text = files[self.file] if self.file is not None else "\n\n".join(files[path] for path in sorted(files))
         if said := self.box.complaints(text):
             return Status.INVALID, None, {}, "; ".join(said)
+        if (spoken := language(features.plain(text))) != ENGLISH:
+            return Status.REFUSED, None, {}, f"it is in {spoken}, and the readers know English only"
         seen, holdout = self.readers()
         readings, hidden = [reader.read(text) for reader in seen], holdout.read(text)
         known = min(reading.known for reading in readings)
@@ -150,7 +161,7 @@ class ReaderJudge(JudgeConfig):
             "known": known,
         }
         score = hidden.raw if context.holdout else fmean(reading.rating for reading in readings) - caution
-        return Status.OK, score, metrics, _words(seen, readings, hidden)
+        return Status.OK, score, metrics, _words(seen, readings)
 
     def _original(self, variant: Variant, root: Path) -> str:
         """The text to start from, as far as it is there."""
@@ -158,10 +169,11 @@ class ReaderJudge(JudgeConfig):
         return "\n\n".join(path.read_text("utf-8") for path in paths if path.is_file())
 
 
-def _words(seen: Sequence[Reader], readings: Sequence[Reading], hidden: Reading) -> str:
+def _words(seen: Sequence[Reader], readings: Sequence[Reading]) -> str:
+    """For whoever writes the next version, so nothing of the hold-out."""
     said = [
         f"{reader.name}: beats {reading.percentile:.0f} % of real texts"
         + (", beyond what it knows, so without credit" if reading.raw > reading.rating else "")
         for reader, reading in zip(seen, readings, strict=True)
     ]
-    return "; ".join([*said, f"the hold-out says {hidden.percentile:.0f} %"])
+    return "; ".join(said)

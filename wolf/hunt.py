@@ -236,7 +236,7 @@ class Wolf:
     def _hunt(self, ordinal: int) -> Ask | None:
         """The most promising of many proposals around the incumbent and around the winners of tournaments.
 
-        Where all of them are known, anything new.
+        Where all of them are known, anything new; where there is nothing new, an idea whoever's turn it is.
         """
         rivals = cache(lambda: self.population.contestants(self._novelty(self.escape.heat)))
         ask = self._screened(ordinal, Purpose.HUNT, lambda rng: self._centre(rng, rivals))
@@ -244,7 +244,8 @@ class Wolf:
             return ask
         centres = (self.population.incumbent, self._seed_variant.id, *self.population.pool)
         anew = (self._free(ordinal, Purpose.HUNT, centre, self._names) for centre in dict.fromkeys(centres) if centre)
-        return next(filter(None, anew), None)
+        new = next(filter(None, anew), None)
+        return new or (self._best_of(ordinal, Purpose.HUNT, self.ideas.drafts(ordinal)) if self.ideas else None)
 
     # How asks are made
 

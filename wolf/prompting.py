@@ -18,6 +18,7 @@ from population.evaluation import Evaluation
 from population.genome import Genome, changes, describe
 from population.pool import Population
 from population.variant import Variant
+from wolf.holdout import HOLDOUT
 
 NAMES = ("rules", "edit", "recombine", "depart", "repair", "explain")
 _OPERATOR = {
@@ -149,7 +150,8 @@ class Context:
         if variant not in self._last:
             return ""
         told = self._last[variant].evaluation
-        metrics = ", ".join(f"{name} {value:.4g}" for name, value in sorted(told.metrics.items())[:12])
+        seen = {name: value for name, value in told.metrics.items() if not name.startswith(HOLDOUT)}
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in sorted(seen.items())[:12])
         text = told.feedback.strip()
         return f"{told.status.value}{'; ' if metrics else ''}{metrics}" + (
             f"\n{fence(text[-LONGEST:])}" if text else ""

@@ -86,6 +86,7 @@ class Proposer:
         self._written: set[int] = set()  # calls whose `proposed` event is in the ledger
         self._makers: dict[str, int] = {}  # variant that was asked -> the call that it was taken from
         self._tales: list[Tale] = []
+        self._hurried = False
         self._weights: tuple[float, ...] = ()
 
     # The fold
@@ -104,7 +105,9 @@ class Proposer:
         if ask.model:
             self._weights = ask.model[3:]
         if ask.variant.origin.startswith("llm:"):
-            self._makers.setdefault(ask.variant.id, self._stock.maker(ask.variant.id))
+            maker = self._makers.setdefault(ask.variant.id, self._stock.maker(ask.variant.id))
+            if maker >= 0 and due(self._calls.calls[maker]) > ask.ordinal:
+                self.hasten(ask.ordinal)  # as it was before the run was resumed
         self._stock.asked(ask.variant)
 
     def told(self, ask: Ask, evaluation: Evaluation, pay: float) -> None:
@@ -148,10 +151,22 @@ class Proposer:
 
     def owes(self, ordinal: int) -> bool:
         """Whether an ask has to wait for an answer, or for a smoke run."""
+        self._hurried = self._hurried and any(not call.settled for call in self._own())
+        if self._hurried:
+            return True
         if not self._setting.cohort:
             return False
         asked = (call for call in self._calls.calls if call.about and due(call) <= ordinal)
         return any(not call.settled for call in asked) or self._stock.unchecked(ordinal)
+
+    def hasten(self, ordinal: int) -> bool:
+        """Nothing else is left to ask: ideas under way are wanted now. Whether there are any."""
+        late = [call for call in self._own() if due(call) > ordinal or not call.settled]
+        for call in late:
+            if call.about:
+                call.about["due"] = min(due(call), ordinal)
+        self._hurried = bool(late)
+        return self._hurried
 
     @property
     def waiting(self) -> bool:

@@ -170,8 +170,11 @@ class Search:
         ):
             ask = self._injected(self._asks + len(batch)) or self._strategy.ask(self._asks + len(batch))
             if ask is None:
-                if not (batch or self._open or (self._proposer and self._proposer.waiting)):
-                    self._end(EXHAUSTED)
+                if not (batch or self._open):
+                    if not (self._proposer and self._proposer.hasten(self._asks)):
+                        self._end(EXHAUSTED)
+                    elif not self._expecting:
+                        continue
                 break
             self._strategy.asked(ask)
             self.steering.asked(ask.variant.id)

@@ -325,3 +325,19 @@ def test_no_text_stands_beside_itself_as_a_champion(beside: str, tmp_path: Path)
 )
 def test_it_says_what_its_hold_out_cannot_find_out(more: dict[str, Any], said: str) -> None:
     assert any(said in note for note in panel(**more).notes)
+
+
+def test_a_text_that_stood_beside_itself_counts_once() -> None:
+    texts = {"one": "the same", "two": "another", "three": "the same", "four": "a third"}
+    asked = paper(Brief(), [PULL], texts, random.Random(0))
+    code = {name: code for code, name in asked.codes.items()}
+    ranking = [code[name] for name in ("three", "two", "one", "four")]
+    verdict = cast("j", asked.prompt.user, json.dumps({"ranking": ranking, "best": {"pull": code["two"]}}))
+    assert verdict is not None and set(verdict.ballot.ranking) == {"the same", "another", "a third"}
+    assert verdict.best == {"pull": "another"}
+
+
+def test_a_newcomer_in_another_language_than_the_original_gets_no_vote(tmp_path: Path) -> None:
+    llm = StandIn(len)
+    found = evaluated(panel(), "Die Stadt und der neue Haushalt: was ist das für ein Geist?", tmp_path, a=llm)
+    assert found.status is Status.INVALID and "it is in German" in found.feedback and not llm.prompts

@@ -131,7 +131,7 @@ def test_limits_that_contradict_each_other_are_refused(box: dict[str, Any], said
 
 def test_a_start_outside_the_box_is_said_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "h.txt").write_text(GOOD)
-    with pytest.raises(JudgeError, match=r"h.txt is outside judge.box from the start: 15 words"):
+    with pytest.raises(JudgeError, match=r"h.txt cannot be judged from the start: 15 words"):
         ReaderJudge(task="headline", file="h.txt", box={"words": (2, 4)}).check(tmp_path)
 
 
@@ -163,3 +163,14 @@ def test_the_hold_out_is_not_cautious(tmp_path: Path) -> None:
     (tmp_path / "h.txt").write_text(GOOD)
     hidden = judged(DULL, tmp_path, holdout=True, file="h.txt")
     assert hidden.score == Reader.shipped("headline-letters").read(DULL).raw == hidden.metrics["holdout"]
+
+
+def test_saying_the_same_at_once_again_is_no_gain_even_without_a_full_stop(tmp_path: Path) -> None:
+    found = judged("A City Closed A Street A City Closed A Street", tmp_path)
+    assert (found.status, found.feedback) == (Status.INVALID, "says twice: 'a city closed a street'")
+
+
+def test_an_original_in_another_language_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "h.txt").write_text("Die Stadt hat eine Straße für Autos gesperrt.")
+    with pytest.raises(JudgeError, match=r"h.txt is in German, and the readers know English only"):
+        ReaderJudge(task="headline", file="h.txt").check(tmp_path)

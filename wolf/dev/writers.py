@@ -19,6 +19,7 @@ from wolf.dev.wire import Said
 NOISE = 0.4  # log odds between one playing of a judge and the next
 SHORT = 40  # words; up to here a text is read as a headline
 LONG_SENTENCE = 22
+FRAMES = ("Here's What Happened When {}.", "{}. Nobody Knew What Would Come Next.", "Look What Happened: {}.")
 MOVES = (prose.trim, prose.turn, sentences.swap, sentences.move)
 
 
@@ -61,5 +62,8 @@ def _rewrites(path: str, body: str, rng: random.Random) -> list[str]:
     for _ in range(12):
         if (moved := rng.choice(MOVES)(body, rng)) is not None and moved[0] != body:
             made[moved[0]] = moved[1]
+    if not made and len(features.words(body)) <= SHORT:
+        one = body.strip().rstrip(".")
+        made = {f"{new.format(one)}\n": f"said as {new!r}" for new in FRAMES if new.format("") not in body}
     edits = list(made.items())[:4]
     return [f"## Idea: {note}\n{path}\n<<<<<<< SEARCH\n{body}\n=======\n{new}\n>>>>>>> REPLACE" for new, note in edits]

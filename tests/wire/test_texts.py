@@ -1,0 +1,74 @@
+"""A model rewrites a text that nothing else can change: it is waited for, and never hears of the hold-out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judges.cage import Level
+from wolf import launch
+from wolf.config import load
+from wolf.dev.players import competent
+from wolf.dev.replay import replay
+from wolf.dev.server import FakeServer
+from wolf.dev.writers import literate
+from wolf.events import Event
+from wolf.inbox import post
+from wolf.ledger import Ledger
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    (tmp_path / "h.txt").write_text("A City Closed A Street\n")
+    (tmp_path / "task.yaml").write_text(
+        "target: {root: ., files: [h.txt]}\njudge: {kind: reader, task: headline, file: h.txt}\n"
+        "llm: {models: [claude-haiku-5-5]}\nbudget: {evaluations: 16, usd: 1}\nworkers: {slots: 1}\n"
+    )
+    return tmp_path / "task.yaml"
+
+
+def run(task: Path, runs: str, stop_at: int | None = None) -> tuple[Path, list[Event]]:
+    with FakeServer(literate(competent({}))) as server:
+        config = load(str(task), [f"llm.base_url={server.url}", f"runs={task.parent / runs}"])
+        with launch.create(config, Level.NONE) as ledger:
+            path = ledger.run_dir
+
+            def person(event: Event) -> None:
+                if event.kind == "told" and event.body["ordinal"] == stop_at:
+                    post(path, {"order": "stop"})
+
+            finished = launch.drive(ledger, config, Level.NONE, [person], lambda said: None)
+        if stop_at is not None:
+            assert finished is None
+            ledger, config = launch.open_run(path)
+            with ledger:
+                assert launch.drive(ledger, config, Level.NONE, [], lambda said: None) is not None
+    with Ledger.open(path) as ledger:
+        return path, list(ledger.events())
+
+
+def asked(events: list[Event]) -> list[Any]:
+    return [(e.body["variant"], e.body["origin"], e.body["purpose"]) for e in events if e.kind == "asked"]
+
+
+def test_a_sentence_that_only_a_model_can_change_is_changed_by_it(task: Path) -> None:
+    path, events = run(task, "runs")
+    origins = [origin for _, origin, _ in asked(events)]
+    assert len(origins) > 10 and sum(origin.startswith("llm:") for origin in origins) >= 3
+    assert replay(path) == []
+
+
+def test_it_ends_the_same_way_if_it_was_stopped_in_between(task: Path) -> None:
+    _, whole = run(task, "whole")
+    _, broken = run(task, "broken", stop_at=6)
+    assert asked(broken) == asked(whole)
+
+
+def test_who_proposes_never_hears_of_the_hold_out(task: Path) -> None:
+    _, events = run(task, "runs")
+    prompts = [e.body["prompt"] for e in events if e.kind == "call" and "prompt" in e.body]
+    said = json.dumps(prompts).lower()
+    assert "beats" in said and "hold-out" not in said and "holdout" not in said
