@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 ENGLISH, OTHER = "English", "a script that is not Latin"
-LEAST_WORDS, LEAST_SHARE = 2, 0.15  # different small words of a language that a text must have, and their share
+LEAST_WORDS, LEAST_SHARE = 2, 0.15  # different small words that a text must have, and their share of it
 _SMALL = {
     ENGLISH: "the a an of to and in is it its it's that this these those for on with as was were are be by at from or "
     "not but they he she you we i his her their your our my who what when where why how if then than have has had do "
@@ -30,8 +30,8 @@ def language(text: str) -> str:
     letters = "".join(words)
     if sum(ord(letter) > 0x24F for letter in letters) > 0.5 * len(letters):
         return OTHER
-    counts = {name: sum(word in small for word in words) for name, small in _WORDS.items()}
-    best = max(counts, key=lambda name: counts[name])
-    different = len(_WORDS[best].intersection(words))  # La La Land is no Spanish
-    sure = different >= LEAST_WORDS and counts[best] >= LEAST_SHARE * len(words) and counts[best] > counts[ENGLISH]
+    best = max(_WORDS, key=lambda name: len(_WORDS[name].intersection(words)))
+    different, english = (len(_WORDS[name].intersection(words)) for name in (best, ENGLISH))
+    share = sum(word in _WORDS[best] for word in words) / max(1, len(words))
+    sure = different >= LEAST_WORDS and different > 2 * english and share >= LEAST_SHARE  # not La La Land And El Al
     return best if sure else ENGLISH
