@@ -64,7 +64,7 @@ class Company:
         if first is not None:
             self._alone = Future()
             self._alone.set_result(to_evaluation(first, seed.id, ""))
-            self._release(Job(seed, first["seed"]), self._alone)
+            self._held, self._beside = None, submit(Job(seed, first["seed"]))
 
     def submit(self, job: Job) -> Future[Evaluation]:
         """See `Workers.submit`; the seed's first reading runs at once and alone, the others after it."""

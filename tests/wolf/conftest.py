@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from judges.cage import Level
+from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
+from wolf import bodies, launch
+from wolf.asks import Ask, Purpose
+from wolf.cli import main
+from wolf.config import load
 from wolf.events import Event
 from wolf.ledger import Ledger
+from wolf.streams import judge_seed
 
 XSS = "<script>alert('wolf')</script><img src=x onerror=alert(1)>"
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202eevil\x9b31m\ud800"
@@ -168,3 +176,21 @@ def write_run() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def killed() -> Callable[[float], Result]:
+    """What `wolf resume` says of a run of ./task.yaml that was killed when the seed's first reading was told."""
+
+    def resume(score: float) -> Result:
+        with launch.create(load("task.yaml", []), Level.NONE) as ledger:
+            seed = ledger.variant(next(ledger.events()).body["seed_variant"])
+            ask = Ask(0, seed, judge_seed(0, 0), Purpose.BASELINE)
+            said = bodies.evaluated(Evaluation(seed.id, "loss", Status.OK, score, seed=ask.seed))
+            told = {"ordinal": 0, "variant": seed.id, "purpose": "baseline", "evaluation": said, "evaluations": 1}
+            told |= {"admission": {"kind": "admitted", "reason": "", "evicted": None}, "estimate": None}
+            told |= {"champion": None, "heat": 0.0, "noise": None}
+            ledger.append([("asked", bodies.asked(ask, Goal.MINIMIZE)), ("told", told)])
+        return CliRunner().invoke(main, ["resume", str(ledger.run_dir), "--json"])
+
+    return resume

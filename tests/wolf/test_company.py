@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from population.evaluation import Evaluation, Status
 from population.variant import Variant
@@ -41,7 +42,7 @@ print("loss:", runpy.run_path("params.py")["LR"] + CROWD * (crowd > 0) + noise)
 """
 
 
-def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise: float, *more: str) -> list[dict]:  # type: ignore[type-arg]
+def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise: float) -> None:
     monkeypatch.chdir(tmp_path)
     meet = tmp_path / "meet"
     meet.mkdir()
@@ -52,6 +53,10 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise:
     )
     (tmp_path / "params.py").write_text("LR = 0.5  # knob: 0 .. 1\n")
     (tmp_path / "judge.py").write_text(JUDGE.replace("CROWD", str(crowd), 1).replace("NOISE", str(noise)))
+
+
+def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise: float, *more: str) -> list[dict]:  # type: ignore[type-arg]
+    prepare(tmp_path, monkeypatch, crowd, noise)
     done = CliRunner().invoke(main, ["run", "task.yaml", "--json", *more])
     assert done.exit_code == 0, done.output
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -71,6 +76,19 @@ def test_the_seed_is_read_alone_and_in_company(
     first = next(event for event in seen if event["event"] == "told")
     assert first["evaluation"]["score"] == company["alone"]["score"]  # it is the first reading of the baseline
     assert sum(event["event"] == "told" for event in seen) == 8  # the other one is no reading of the search
+
+
+def test_a_killed_run_takes_the_reading_in_company_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: Callable[[float], Result]
+) -> None:
+    prepare(tmp_path, monkeypatch, 0.3, 0.0001)
+    said = killed(0.5)
+    assert said.exit_code == 0, said.output
+    seen = [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
+    (company,) = [event for event in seen if event["event"] == "company"]
+    assert (company["alone"]["score"], company["alone"]["seed"]) == (0.5, company["beside"]["seed"])
+    assert company["beside"]["status"] == "ok"
+    assert sum(event["event"] == "told" for event in seen) == 7
 
 
 def test_one_worker_has_no_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

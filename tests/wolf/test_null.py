@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from judges.cage import Level
-from population.evaluation import Evaluation, Goal, Status
-from wolf import bodies, launch
-from wolf.asks import Ask, Purpose
 from wolf.cli import main
-from wolf.config import load
-from wolf.streams import judge_seed
 
 CONFIG = """
 name: demo
@@ -61,30 +56,20 @@ def test_an_audit_notices_a_score_that_nobody_can_repeat(tmp_path: Path, monkeyp
 
 
 def test_a_run_that_was_killed_before_it_hears_of_the_null_candidate_when_it_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: Callable[[float], Result]
 ) -> None:
-    said = killed_after_one(tmp_path, monkeypatch, "def score(folder, seed): return 1.0\n")
+    def go_on(judge: str, score: float) -> Result:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "task.yaml").write_text(CONFIG)
+        (tmp_path / "params.py").write_text("LR = 0.5  # knob: 0 .. 1\n")
+        (tmp_path / "judge.py").write_text(judge)
+        return killed(score)
+
+    said = go_on("def score(folder, seed): return 1.0\n", 1.0)
     assert said.exit_code == 3 and "scores 1 and the seed 1" in said.output
     judge = "import runpy\ndef score(folder, seed): return runpy.run_path(str(folder / 'params.py'))['LR']\n"
-    said = killed_after_one(tmp_path, monkeypatch, judge)
-    assert said.exit_code == 0 and said.output.count("null candidate, which does nothing: crashed") == 1
-
-
-def killed_after_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str) -> Result:
-    """What `wolf resume` says of a run whose ledger ends with the seed's first reading."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "task.yaml").write_text(CONFIG)
-    (tmp_path / "params.py").write_text("LR = 0.5  # knob: 0 .. 1\n")
-    (tmp_path / "judge.py").write_text(judge)
-    with launch.create(load("task.yaml", []), Level.NONE) as ledger:
-        seed = ledger.variant(next(ledger.events()).body["seed_variant"])
-        ask = Ask(0, seed, judge_seed(0, 0), Purpose.BASELINE)
-        score = Evaluation(seed.id, "loss", Status.OK, 0.5 if "runpy" in judge else 1.0, seed=ask.seed)
-        told = {"ordinal": 0, "variant": seed.id, "purpose": "baseline", "evaluation": bodies.evaluated(score)}
-        told |= {"admission": {"kind": "admitted", "reason": "", "evicted": None}, "estimate": None, "champion": None}
-        told |= {"evaluations": 1, "heat": 0.0, "noise": None}
-        ledger.append([("asked", bodies.asked(ask, Goal.MINIMIZE)), ("told", told)])
-    return CliRunner().invoke(main, ["resume", str(ledger.run_dir)])
+    said = go_on(judge, 0.5)
+    assert said.exit_code == 0 and said.output.count('"event": "null"') == 1
 
 
 @pytest.mark.slow
