@@ -1,10 +1,11 @@
 """The engine's own work per evaluation, its memory, and what the surrogate costs.
 
-    python benchmarks/engine.py
+    python benchmarks/engine.py [--openevolve]
 
 Work is one ask and one tell of the strategy `wolf` on a 35-knob training script, without the surrogate, the judge and
 the ledger's disk; the ledger's commit and the surrogate are timed by themselves below. It is CPU time, so that a busy
-machine changes little; only the commit, which waits for the disk, is timed by the clock.
+machine changes little; only the commit, which waits for the disk, is timed by the clock. Beside it stands OpenEvolve's
+database with its defaults (the extra `engines`): one program drawn with its inspirations, and one taken in.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from statistics import fmean, median
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from population.evaluation import Evaluation, Goal, Status
+from population.genome import Genome
 from population.knobs import Space
 from population.perturb import nudge
 from population.pool import Population
@@ -81,11 +83,46 @@ class Bench:
                 self.recent[variant.id] = variant
 
 
+def openevolve(sizes: list[int]) -> None:
+    """Print what one draw and one admission cost there, after so many evaluations of nudges of the same script."""
+    from openevolve.config import DatabaseConfig
+    from openevolve.database import Program, ProgramDatabase
+
+    database = ProgramDatabase(DatabaseConfig(random_seed=0))
+    text = SEED_FILE.read_text()
+    space = Space.of({"train.py": text})
+    genome = Genome.of({"train.py": text}, space)
+
+    def program(n: int, parent: str | None) -> Program:
+        rng = stream(1, n, "grow")
+        child = nudge(genome, space, rng, 3) or genome
+        metrics = {"combined_score": -3.0 - rng.gauss(0.0, 0.1)}
+        return Program(str(n), child.files()["train.py"], parent_id=parent, metrics=metrics, iteration_found=n)
+
+    database.add(program(0, None))
+    spent: list[float] = []
+    for n in range(1, max(sizes) + 1):
+        begun = time.process_time()
+        parent, _ = database.sample_from_island(n % len(database.islands))
+        middle = time.process_time()
+        child = program(n, parent.id)
+        resumed = time.process_time()
+        database.add(child, iteration=n)
+        spent.append(1000 * (time.process_time() - resumed + middle - begun))
+        if n in sizes:
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(f"{n:>7} variants: {median(spent[-100:]):6.2f} ms of OpenEvolve's database per evaluation (mean "
+                  f"{fmean(spent[-100:]):.2f}), {memory:5.0f} MB resident", flush=True)  # fmt: skip
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="1000,10000,100000")
+    parser.add_argument("--openevolve", action="store_true", help="its database instead")
     args = parser.parse_args()
+    if args.openevolve:
+        return openevolve([int(size) for size in args.sizes.split(",")])
     bench = Bench("off")
     for _ in range(30):
         bench.step()
