@@ -182,29 +182,32 @@ LANDSCAPES: dict[str, Callable[[int], Landscape]] = {
     **{f"bbob-f{function}": partial(bbob, function) for function in BBOB},
 }
 PLAIN = [name for name in LANDSCAPES if not name.startswith("bbob")]
+MECHANISMS = ("screening", "climb", "survey", "departures", "escape", "novelty", "recombine", "gate")
 
 
 def strategy(
     name: str, landscape: Landscape, seed: int, budget: int, overrides: Mapping[str, Any] | None = None
 ) -> Strategy:
-    """A strategy on a landscape. `wolf-X` is `wolf` without X (screening, escape, novelty, recombine, gate, ...)."""
+    """A strategy on a landscape. `wolf-X-Y` is `wolf` without X and Y; those that there are: `MECHANISMS`."""
     variant = Variant({"target.py": landscape.text})
     known = {variant.id: variant}
     space = Space.of(variant.files, overrides)
     population = Population(space, Goal.MINIMIZE, known.__getitem__)
     remember(population, known)
-    base, _, without = name.partition("-")
-    names = available(True, without != "recombine", False)
+    base, *without = name.split("-")
+    if unknown := set(without) - set(MECHANISMS):
+        raise SystemExit(f"no mechanism is called {', '.join(unknown)}; there are {', '.join(MECHANISMS)}")
+    names = available(True, "recombine" not in without, False)
     if base != "wolf":
         return (BASELINES | OPTIMISERS)[base](population, variant, seed, names, budget)
     options = Options(
-        escape=without != "escape",
-        novelty=without != "novelty",
-        noise_gate=without != "gate",
-        departures=0.0 if without == "departures" else 0.25,
-        survey=0 if without == "survey" else 14,
+        escape="escape" not in without,
+        novelty="novelty" not in without,
+        noise_gate="gate" not in without,
+        departures=0.0 if "departures" in without else 0.25,
+        survey=0 if "survey" in without else 14,
     )
-    screen = Screen("off" if without == "screening" else "on")
+    screen = Screen("off" if "screening" in without else "on", climb="climb" not in without)
     return Wolf(population, variant, seed, names, budget, options, screen)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 BENCHES = Path(__file__).parents[2] / "benchmarks"
@@ -22,11 +23,12 @@ def bench() -> Iterator[dict[str, ModuleType]]:
     """The benches' modules by name; they import each other as scripts do."""
     sys.path.insert(0, str(BENCHES))
     import engines
+    import factorial
     import landscapes
     import stuck
     import truth
 
-    yield {"engines": engines, "landscapes": landscapes, "stuck": stuck, "truth": truth}
+    yield {"engines": engines, "factorial": factorial, "landscapes": landscapes, "stuck": stuck, "truth": truth}
     sys.path.remove(str(BENCHES))
 
 
@@ -108,3 +110,16 @@ def test_a_real_search_is_free_when_it_believes_a_gain_that_fresh_seeds_confirm(
     assert (freed["wolf"].after, freed["wolf"].by) == (4, "kick")
     assert (freed["lucky"].after, freed["lucky"].by) == (float("inf"), "")
     assert freed["continued"].after == 3
+
+
+def test_every_mechanism_is_off_in_half_of_the_searches_whatever_the_others_are(bench: dict[str, ModuleType]) -> None:
+    factorial = bench["factorial"]
+    for seed in range(2):
+        rows = factorial.design(seed)
+        assert (rows.T @ rows == 12 * np.eye(11)).all() and (rows.sum(axis=0) == 0).all()
+    assert (factorial.design(0) == -factorial.design(1)).all()
+    names = [factorial.arm(row) for row in factorial.design(0)]
+    assert "wolf-" + "-".join(factorial.FACTORS) in names and sum("escape" in name for name in names) == 6
+    place = bench["landscapes"].nk(0)
+    with pytest.raises(SystemExit, match="no mechanism is called escap; there are screening, climb"):
+        bench["landscapes"].strategy("wolf-novelty-escap", place, 0, 100)
