@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 ARMS   := greedy,random,restart,anneal,tpe,cmaes,wolf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all bench-scoring check format bench bench-landscapes bench-truth bench-stuck bench-engine scale bench-engines bench-noise bench-training bench-judges bench-unseen train-readers faults soak coverage mutants docs wheel sbom clean
+.PHONY: help setup demo test test-all bench-scoring check format bench bench-landscapes bench-truth bench-stuck bench-ablations bench-engine scale bench-engines bench-noise bench-training bench-judges bench-unseen train-readers faults soak coverage mutants docs wheel sbom clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,7 +41,7 @@ format: setup  ## put the code in house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: bench-engine bench-scoring bench-noise bench-truth bench-stuck bench-landscapes bench-engines  ## every benchmark (hours); figures go to docs/measurements.md by hand
+bench: bench-engine bench-scoring bench-noise bench-truth bench-stuck bench-ablations bench-landscapes bench-engines  ## every benchmark (hours); figures go to docs/measurements.md by hand
 
 $(VENV)/.bench: $(VENV)/.ready
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench,engines]'
@@ -55,14 +55,18 @@ bench-truth: setup  ## what is crowned where nothing can be gained
 	$(BIN)/python benchmarks/truth.py
 
 bench-stuck: setup  ## who gets out of where greedy stopped
-	$(BIN)/python benchmarks/stuck.py --states 30
+	$(BIN)/python benchmarks/stuck.py --states 40 --fruitless 120
 
 bench-engines: $(VENV)/.bench  ## other engines on the same proposals, and how fast evaluations go through
 	$(BIN)/python benchmarks/engines.py --engines wolf,greedy,wolf-alone,loop,gepa,openevolve
 	$(BIN)/python benchmarks/throughput.py --openevolve
 
-bench-engine: setup  ## the engine's own work per evaluation, and its memory
+bench-ablations: setup  ## what every mechanism of the search is worth, all at once
+	$(BIN)/python benchmarks/factorial.py
+
+bench-engine: $(VENV)/.bench  ## the engine's own work per evaluation, and its memory, beside OpenEvolve's
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/engine.py --openevolve --sizes 1000
 
 scale: setup  ## many workers on a virtual clock, and 100,000 variants (about an hour)
 	$(BIN)/python benchmarks/scale.py idle

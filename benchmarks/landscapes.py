@@ -261,6 +261,8 @@ def main() -> None:
     if unknown := set(said) - set(LANDSCAPES) - {"bbob"}:
         parser.error(f"no landscape is called {', '.join(unknown)}; there are {', '.join(LANDSCAPES)}")
     places = [name for name in LANDSCAPES if name in said or ("bbob" in said and name not in PLAIN)]
+    print(f"mean true regret of what is handed over, lower is better; wins: share of the pairs won against {names[0]},")
+    print("and P that the mean is better (bootstrap), * if significant; ms/ev: the engine's time for one evaluation")
     print(f"{'landscape':10} {'budget':>6} " + " ".join(f"{n:>16}" for n in names))
     with ProcessPoolExecutor(args.processes) as pool:
         for budget in map(int, args.budgets.split(",")):
