@@ -57,10 +57,8 @@ def main() -> None:
     parser.add_argument("--strategies", default="wolf,wolf-screening,wolf-gate,greedy")
     parser.add_argument("--places", default=",".join(PLACES))
     args = parser.parse_args()
-    print(
-        f"{args.searches} searches of {args.evaluations} evaluations each; falsely: crowned, and truly no better than before"
-    )
-    print("gaps in sigma of one reading, mean and standard error; negative flatters")
+    print(f"{args.searches} searches of {args.evaluations} evaluations each; falsely: crowned, and no better in truth;")
+    print("gaps in sigma of one reading, mean and standard error, negative flatters")
     print(f"{'':9} {'':15} {'crowned':>8} {'falsely':>8} {'believed - true':>20} {'reported - true':>20}")
     for place in args.places.split(","):
         for name in args.strategies.split(","):
