@@ -111,6 +111,18 @@ def test_it_is_a_pure_fold(script: Script, pause: int) -> None:
     assert state(one) == state(two)
 
 
+@settings(max_examples=200, deadline=None)
+@given(scripts)
+def test_who_has_no_place_changes_nothing_even_if_its_novelty_were_measured(script: Script) -> None:
+    def told(population: Population) -> tuple[object, ...]:
+        admissions = [tell(population, VARIANTS[index], score) for index, score in script]
+        return admissions, state(population)
+
+    thorough = empty()
+    thorough._hopeless = lambda loss: loss is None  # type: ignore[method-assign]
+    assert told(empty()) == told(thorough)
+
+
 @settings(max_examples=60, deadline=None)
 @given(scripts)
 def test_maximising_is_minimising_the_negative(script: Script) -> None:
