@@ -97,11 +97,16 @@ faults: setup  ## the fault matrix of docs/faults.md, every point of it (about a
 soak: setup  ## 2,000 evaluations in which everything goes wrong (over an hour, a third of a core)
 	nice $(BIN)/python benchmarks/soak.py
 
-coverage: setup  ## all tests again, measured: lines and branches, in subprocesses too
+$(VENV)/.measured: $(VENV)/.ready
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,trackers]'
+	@touch $@
+
+coverage: $(VENV)/.measured  ## all tests again, measured: lines and branches, in subprocesses too; and what must have all
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n auto
+	-$(BIN)/coverage run -m pytest -q -n auto
 	$(BIN)/coverage combine -q
-	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include=$$($(BIN)/python tests/mutants.py --list)
 
 mutants: setup  ## change ledger, budget, scorer and sandbox launcher in small ways: do their tests notice?
 	nice $(BIN)/python tests/mutants.py

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import ctypes
 import json
 import os
 import random
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ TESTS = {
         "tests/judges/test_docker.py",
     ],
 }
+PR_SET_CHILD_SUBREAPER = 36
 LIBRARIES = ("numpy", "pydantic", "click", "anthropic", "hypothesis", "pytest", "_pytest.assertion.rewrite", "yaml")
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Mod: ast.Mult, ast.FloorDiv: ast.Mult,
@@ -191,16 +194,19 @@ def survives(tree: Path, tests: list[str], seconds: float) -> bool:
 
 
 def end(pid: int) -> None:
-    """Kill what is left of a child and of its session."""
-    try:
+    """Kill what is left of a child, and of all that it has started: a broken launcher leaves orphans behind."""
+    with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass
+    with suppress(ChildProcessError):
+        while True:
+            for orphan in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                os.kill(int(orphan), signal.SIGKILL)
+            os.waitpid(-1, 0)
 
 
 def serve() -> None:
     """Judge the mutants that come in on stdin: `path of the tree, seconds, tests`, one per line."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for name in LIBRARIES:
         __import__(name)
     for line in sys.stdin:
@@ -256,10 +262,14 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", default=[*TESTS])
     parser.add_argument("--most", type=int, default=60, help="mutants of a module, drawn at random, always the same")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--list", action="store_true", help="name the modules, with commas between them, and end")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         serve()
+        return 0
+    if arguments.list:
+        print(",".join(TESTS))
         return 0
     counts = [judge(module, arguments.most, arguments.processes) for module in arguments.modules]
     killed, total = (sum(column) for column in zip(*counts, strict=True))
