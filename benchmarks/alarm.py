@@ -29,7 +29,7 @@ def gains(preset: str, seed: int, alarm: str) -> tuple[float, float, int]:
         if event["event"] == "told" and event["purpose"] != "confirm" and event["evaluation"]["score"] is not None
     }
     best, start = (read[events[-1][who]["id"]] for who in ("champion", "seed"))
-    seen = best["score"] - start["score"]
+    seen = best["score"] + best["metrics"]["caution"] - start["score"]
     confirmed = best["metrics"]["holdout"] - start["metrics"]["holdout"]
     return seen, confirmed, sum(event["event"] == "alarm" for event in events)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wolf.records import Run
+from wolf.records import Run, load_run
 
 if TYPE_CHECKING:
     from judges.ballots import Verdict
@@ -95,6 +95,8 @@ def minutes(run: Run) -> list[str]:
     judge = panel(run)
     if judge is None:
         return []
+    if run.path and any(event.kind == "call" and "state" not in event.body for event in run.events):
+        run = load_run(run.path)  # a display has kept no texts of what it has shown
     seen, hidden = ballots(run, BALLOT), ballots(run, HOLDOUT)
     said = _costs(seen) + [f"hold-out {line}" for line in _costs(hidden)]
     return said + _agreement(judge, seen.verdicts) if seen.verdicts else said

@@ -61,6 +61,8 @@ def command(tests: Path, task: str, out: Path | None, embeddings: Path | None, f
         clear, *_, n = which.accuracy(table.weight > SIGNIFICANT)
         decided = f"; {clear:.1%} of the {n} that are decided at p < .05" if n else ""
         click.echo(f"  {name:18} {mean:.1%} right (95 %: {low:.1%} to {high:.1%}){decided}")
+    if held.accuracy()[0] <= rows["the shipped reader"].accuracy()[0]:
+        click.echo("on these tests the shipped reader is right as often or more: keep it until you have more tests")
     if table.encoder:
         click.echo(f"with the sentence-embedding model {table.encoder}; the reader works with no other")
     keys = f"reader: {path}" + (f", embeddings: {embeddings}" if embeddings else "")

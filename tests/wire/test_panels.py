@@ -178,6 +178,17 @@ def test_the_champion_stands_on_ballots_and_who_only_confirms_has_no_ideas(tmp_p
     assert "one judge: nobody to agree with" in shown and "hold-out other-judge: " in shown
 
 
+def test_the_last_lines_of_a_run_judge_the_judges(tmp_path: Path) -> None:
+    with FakeServer(player) as server:
+        given = ["run", "headline_panel", f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=5",
+                 "search.survey=0", "confirm.seeds=1"]  # fmt: skip
+        result = CliRunner().invoke(main, given)
+    assert result.exit_code == 0, result.output
+    for said in ("judges  claude-haiku-5-5: ", "judges  hold-out claude-", "judges  agreement", "independent votes of 2",
+                 "these judges under hidden criteria"):  # fmt: skip
+        assert said in result.output
+
+
 def test_a_hold_out_that_no_model_is_named_for_is_refused_before_the_run() -> None:
     with pytest.raises(ConfigError, match=r"judge.holdout.0: the panel asks other-judge, which is no model below llm"):
         load("headline_panel", ["judge.holdout=[other-judge]"])
