@@ -184,8 +184,8 @@ def test_the_last_lines_of_a_run_judge_the_judges(tmp_path: Path) -> None:
                  "search.survey=0", "confirm.seeds=1"]  # fmt: skip
         result = CliRunner().invoke(main, given)
     assert result.exit_code == 0, result.output
-    for said in ("judges  claude-haiku-5-5: ", "judges  hold-out claude-", "judges  agreement", "independent votes of 2",
-                 "these judges under hidden criteria"):  # fmt: skip
+    for said in ("judges  claude-haiku-5-5: ", "judges  hold-out claude-", "judges  agreement",
+                 "independent votes of 2", "these judges under hidden criteria"):  # fmt: skip
         assert said in result.output
 
 
