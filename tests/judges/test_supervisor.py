@@ -328,3 +328,29 @@ print(json.dumps([said, os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])]))
     started = time.monotonic()
     assert answer(code) == ["abcde", 0]
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(("command", "killed", "said"), [("false", True, "memory 1"), ("false", False, "ended 1"),
+                                                         ("true", True, "ended 0")])  # fmt: skip
+def test_what_the_kernel_killed_for_its_memory_has_run_out_of_it(command: str, killed: bool, said: str) -> None:
+    """As the control group tells; what ended well did without those that were killed."""
+    code = f"""
+import marshal
+s.cgroup.out_of_memory = lambda groups: {killed}
+control, status = os.pipe(), os.pipe()
+def supervise():
+    streams = [os.open("/dev/null", os.O_RDWR) for _ in range(3)]
+    s.main([*streams, control[0], status[1]], os.getppid())
+supervising = child(supervise)
+job = marshal.dumps(("/", dict(os.environ), [], 20.0, 0, 0, 0, marshal.dumps({{}}).hex(), [{command!r}]))
+os.write(control[1], len(job).to_bytes(8, "little") + job)
+os.close(status[1])
+with os.fdopen(status[0]) as file:
+    pid, line = file.read().splitlines()
+print(json.dumps([int(pid) == supervising, os.waitstatus_to_exitcode(os.waitpid(supervising, 0)[1]), line]))
+"""
+    itself, ended, line = answer(code)
+    assert (itself, ended) == (True, 0), "it never returns to whoever forked it"
+    why, code_, seconds, cpu = line.split()
+    assert f"{why} {code_}" == said
+    assert 0 < float(seconds) < 20 and 0 <= float(cpu) < 20

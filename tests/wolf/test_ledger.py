@@ -447,3 +447,29 @@ def test_a_disk_that_fails_while_it_is_read_is_not_called_damage(
     with pytest.raises(LedgerError, match=r"the disk fails or is full \(disk I/O error;") as said:
         Ledger.open(tmp_path / "r")
     assert not isinstance(said.value, LedgerDamaged)
+
+
+def test_the_file_says_what_it_is(tmp_path: Path) -> None:
+    Ledger.create(tmp_path / "r", HEADER).close()
+    assert (tmp_path / "r" / "ledger.db").read_bytes()[68:72] == b"Wolf", "SQLite's application id, as file(1) reads it"
+
+
+def test_a_reader_cannot_write_even_by_mistake(tmp_path: Path) -> None:
+    filled(tmp_path / "r", 1)
+    with Ledger.open(tmp_path / "r") as ledger, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        ledger._db.execute("DELETE FROM event")
+
+
+def test_new_names_are_on_disk_and_nothing_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino) or fsync(handle))
+    before = len(os.listdir("/proc/self/fd"))
+    filled(tmp_path / "r", 1)
+    assert synced == [(tmp_path / "r").stat().st_ino]
+    with sqlite3.connect(tmp_path / "r" / "ledger.db") as db:
+        db.execute("DELETE FROM event WHERE seq = 2")
+    db.close()
+    recover(tmp_path / "r")
+    assert synced[1:] == [(tmp_path / "r").stat().st_ino]
+    assert len(os.listdir("/proc/self/fd")) == before
