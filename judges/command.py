@@ -71,6 +71,8 @@ class Constraint(BaseModel):
     def _bounds(self) -> Constraint:
         if self.min is None and self.max is None:
             raise ValueError("a constraint needs a min or a max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}, so nothing could pass: swap them")
         return self
 
     def broken_by(self, value: float | None) -> str:

@@ -239,8 +239,10 @@ def define(name: str, value: Value, said: Range, where: str) -> Knob:
     whole = isinstance(value, int) and low == int(low) and high == int(high)
     if said.power and whole and low > 0 < high:
         low, high = 2 ** math.ceil(math.log2(low)), 2 ** math.floor(math.log2(high))
-    if not low <= value <= high or low == high:
-        raise KnobError(f"{where}: its value {value!r} must lie in {said.low:g} .. {said.high:g}, from low to high")
+    if low >= high:
+        raise KnobError(f"{where}: the range {said.low:g} .. {said.high:g} must go from low to high")
+    if not low <= value <= high:
+        raise KnobError(f"{where}: its value {value!r} must lie in {said.low:g} .. {said.high:g}; widen the range")
     log = bool(said.log or said.power)
     if log and low <= 0:
         raise KnobError(f"{where}: a log range must begin above 0, not at {said.low:g}")

@@ -54,7 +54,9 @@ def readings(run: Run, count: int) -> list[Told]:
 
 @click.command("audit")
 @click.argument("run", required=False)
-@click.option("--readings", "count", default=1, show_default=True, help="How many readings to take again.")
+@click.option(
+    "--readings", "count", type=click.IntRange(1), default=1, show_default=True, help="How many readings to take again."
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @sandbox_options
 @click.pass_context

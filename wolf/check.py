@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +49,7 @@ class Plan:
         seconds_each: what one evaluation takes at most; None if the judge does not say.
         seconds_expected: what the whole run takes if evaluations take as long as usual; None if nobody knows.
         seconds: what the whole run takes at most; None if nobody knows.
-        notes: what to know of the judge before believing its scores.
+        notes: what to know of the judge before believing its scores, and of files that have no knobs because of a slip.
         runs: the folder that the run's own folder goes into, absolute.
         spend: what its models will cost; None without any.
         config: the resolved configuration.
@@ -71,6 +73,17 @@ class Plan:
     runs: str
     spend: Spending | None
     config: dict[str, Any]
+
+
+def _unparsed(files: Mapping[str, str]) -> Iterator[str]:
+    """Says of each file of Python that is none; its knobs cannot be found."""
+    for name, text in files.items():
+        if name.endswith(".py"):
+            try:
+                ast.parse(text)
+            except (SyntaxError, ValueError, RecursionError) as error:
+                place = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+                yield f"{name}{place}: this Python cannot read it ({getattr(error, 'msg', error)}), so it has no knobs"
 
 
 def plan(config: Config) -> Plan:
@@ -103,7 +116,7 @@ def plan(config: Config) -> Plan:
         seconds_each=config.judge.seconds_each,
         seconds_expected=_total(*load, config.judge.seconds_expected),
         seconds=_total(*load, config.judge.seconds_each),
-        notes=tuple(getattr(config.judge, "notes", ())),
+        notes=(*getattr(config.judge, "notes", ()), *_unparsed(files)),
         runs=str(Path(config.runs).absolute()),
         spend=estimate(config),
         config=data,

@@ -65,7 +65,12 @@ def _sentence(item: Any, keys: Keys, document: Document, model: type[BaseModel])
     if kind in ("missing", "union_tag_not_found"):
         return "is missing"
     if kind == "extra_forbidden":
-        return f"unknown key, {_meant(str(keys[-1]), sorted(known_keys(model, keys[:-1], document.data)))}"
+        word = str(keys[-1])
+        places = [f"{name}.{word}" for name in model.model_fields for found in _models(_annotation(model, name))
+                  if word in found.model_fields]  # fmt: skip
+        if len(places) == 1:
+            return f"unknown key, did you mean '{places[0]}'?"
+        return f"unknown key, {_meant(word, sorted(known_keys(model, keys[:-1], document.data)))}"
     if kind in ("literal_error", "enum", "union_tag_invalid"):
         value = context.get("tag", value)
         expected = context.get("expected") or context["expected_tags"]

@@ -50,7 +50,7 @@ def _asking(texts: list[str], rng: random.Random) -> Callable[[int], bool | None
         click.echo(f"\nDuel {number + 1}")
         for place, index in enumerate(order, 1):
             click.echo(f"--- {place} ---\n{safe(texts[index]).strip()}")
-        answer = ANSWERS[click.prompt("Better (1, 2, = for a tie)", type=click.Choice([*ANSWERS]))]
+        answer = ANSWERS[click.prompt("Better, or = for a tie", type=click.Choice([*ANSWERS]))]
         return None if answer is None else order[answer] == 0
 
     return duel

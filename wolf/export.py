@@ -19,9 +19,9 @@ FORMATS = ("jsonl", "csv", "parquet", "git", "results.tsv")
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--table", type=click.Choice(TABLES), default="evaluations")
+@click.option("--table", type=click.Choice(TABLES), help="evaluations if absent.")
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="jsonl",
+    "--format", "form", type=click.Choice(FORMATS),
     help="jsonl if absent. git: a new repository with a commit for each step of the champion's line. results.tsv: "
     "autoresearch's five columns, one row per evaluation.",
 )  # fmt: skip
@@ -32,9 +32,22 @@ FORMATS = ("jsonl", "csv", "parquet", "git", "results.tsv")
 @click.option("--force", is_flag=True, help="With --best: overwrite files that differ.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 def export(
-    run: str | None, table: str, form: str, output: Path | None, best: Path | None, force: bool, as_json: bool
+    run: str | None,
+    table: str | None,
+    form: str | None,
+    output: Path | None,
+    best: Path | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """A table of RUN, stable and ordered; the champion's line as a git repository; or its files, with --best."""
+    if best is not None and (table or form or output):
+        raise UsageError("--best writes the champion's files and no table: leave --table, --format and --output out")
+    if best is None and force:
+        raise UsageError("--force overwrites what --best writes, and nothing else does: leave it out")
+    if table and form in ("git", "results.tsv"):
+        raise UsageError(f"--format {form} always shows the same: leave --table out, or take csv, jsonl or parquet")
+    table, form = table or "evaluations", form or "jsonl"
     found = load_run(run)
     try:
         if best is not None:

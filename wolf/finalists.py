@@ -25,7 +25,7 @@ LOOKED_AT = 200  # variants, best first
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--count", "-n", "most", default=3, show_default=True, help="How many finalists.")
+@click.option("--count", "-n", "most", type=click.IntRange(1), default=3, show_default=True, help="How many finalists.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 def command(run: str | None, most: int, as_json: bool) -> None:
     """The best texts of RUN and the text it started from: what the judges say, how sure it is, what the hold-out says.

@@ -113,7 +113,9 @@ def what_changed(asked: Asked | None, told: Told | None) -> str:
 
 def why_so(told: Told) -> str:
     """Why a variant was kept or not, in one harmless line; for a failure also what it said."""
-    return line(told.reason if told.ok else f"{told.reason} · {told.failure}", 300)
+    if told.ok:
+        return line(told.reason, 300)
+    return line(told.failure if told.reason == told.status else f"{told.reason} · {told.failure}", 300)
 
 
 def summary(run: Run, width: int | None = None) -> list[str]:

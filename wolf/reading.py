@@ -27,7 +27,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="JSON for ma
 
 @click.command()
 @_run_argument
-@click.option("--count", "-n", default=10, show_default=True, help="How many variants.")
+@click.option("--count", "-n", type=click.IntRange(1), default=10, show_default=True, help="How many variants.")
 @_json_option
 def top(run: str | None, count: int, as_json: bool) -> None:
     """The best variants of RUN by estimate, and what failed."""

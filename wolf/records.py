@@ -9,6 +9,7 @@ read afterwards cannot differ. Scores are in the user's units; only `gain` turns
 
 from __future__ import annotations
 
+import glob
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -353,7 +354,9 @@ def find_run(where: str | Path | None = None) -> Path:
         return max(runs, key=lambda run: (touched(run), run.name))
     if where is None:
         raise UsageError("no run in ./runs: start one with `wolf run CONFIG`, or name the folder where yours are")
-    raise UsageError(f"no run at {where}: expected a folder with a {LEDGER}, or a folder of such folders")
+    near = sorted(ledger.parent.name for ledger in path.parent.glob(f"{glob.escape(path.name)}*/{LEDGER}"))
+    hint = f"did you mean {' or '.join(near[-3:])}?" if near else "`wolf runs` lists those of a folder"
+    raise UsageError(f"no run at {where}: expected a folder with a {LEDGER}, or a folder of such folders; {hint}")
 
 
 def touched(run: Path) -> float:

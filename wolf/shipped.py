@@ -36,7 +36,8 @@ def find(name: str, folder: Path | None = None) -> Path:
     Raises:
         UsageError: if there is no such file.
     """
-    if "/" in name or name.endswith((".yaml", ".yml")):
+    folders = name not in presets() and Path(folder or "", name).is_dir()
+    if folders or "/" in name or name.endswith((".yaml", ".yml")):
         path = Path(folder or "", Path(name).expanduser())
         if path.is_file():
             return path

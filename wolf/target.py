@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -127,7 +128,12 @@ def problems(config: TargetConfig) -> Iterator[tuple[Keys, str]]:
 
 
 def _read(root: Path, file: str, at: str | None) -> bytes:
-    return (root / file).read_bytes() if at is None else commit.read(root, at, file)
+    if at is not None:
+        return commit.read(root, at, file)
+    path = root / file
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "Not a plain file")  # a pipe would be waited for without end
+    return path.read_bytes()
 
 
 def _started(texts: dict[str, str], start: Mapping[str, Value]) -> dict[str, str]:

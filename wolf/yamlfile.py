@@ -153,7 +153,9 @@ class _Build:
             return self.value(node, keys)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self.complain(mark, f"is not YAML: {error.problem or error.context}")
+            said = str(error.problem or error.context)
+            hint = ": YAML is indented with spaces, not with tabs" if "'\\t'" in said else ""
+            self.complain(mark, f"is not YAML: {said}{hint}")
         except yaml.YAMLError as error:  # a character that no YAML may contain
             self.problems.append(f"{self.name}: is not YAML: {' '.join(str(error).split())}")
         except RecursionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -112,9 +113,16 @@ def test_check_for_machines(here: Path) -> None:
     ]
 
 
+def test_check_says_that_a_file_cannot_be_read_as_python(here: Path) -> None:
+    (here / "forecast.py").write_text("LEVEL = 0.5  # knob: 0 .. 1\n\ndef forecast(:\n")
+    output = wolf("check", "task.yaml").output
+    assert re.search(r"note +forecast\.py, line 3: this Python cannot read it \(.+\), so it has no knobs", output)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
+        (["check", "."], 2, "is a folder; name the file, such as task.yaml"),
         (["check", "task.yaml", "search.seeed=1"], 2, "command line: search.seeed: unknown key, did you mean 'seed'?"),
         (["check", "nowhere.yaml"], 2, "there is no file nowhere.yaml; `wolf init` makes a first configuration"),
         (["check", "task.yaml", "judge.call=gone.py:score"], 3, "judge.call names gone.py, which is not in the target"),

@@ -60,6 +60,8 @@ BAD = [
     (GOOD + "search:\n  departure: 0.5\n", "bad.yaml:8:3: search.departure: unknown key, did you mean 'departures'?"),
     (GOOD.replace("metric", "metrics"), "bad.yaml:2:1: judge.metric: is missing",
      "bad.yaml:5:3: judge.metrics: unknown key, did you mean 'metric'?"),
+    (GOOD + "seed: 3\n", "bad.yaml:7:1: seed: unknown key, did you mean 'search.seed'?"),
+    (GOOD + "search: {slots: 3}\n", "bad.yaml:7:10: search.slots: unknown key, did you mean 'workers.slots'?"),
     # kinds
     (GOOD.replace("command", "comand"), "bad.yaml:3:3: judge.kind: expected one of command, function, panel, reader, "
      "training, found 'comand', did you mean 'command'?"),
@@ -100,14 +102,17 @@ BAD = [
     (GOOD.replace("memo: memo.md", "knobs: {LR: 3}"), "bad.yaml:1:46: target.knobs.LR: expected a range, not 3; "
      "say `low .. high`, `low .. high log`, `one | two | three` or `fixed`"),
     (GOOD.replace("memo: memo.md", "knobs: {LR: 1 .. 2}"),
-     "bad.yaml:1:46: target.knobs.LR: train.py:1: LR: its value 0.02 must lie in 1 .. 2, from low to high"),
+     "bad.yaml:1:46: target.knobs.LR: train.py:1: LR: its value 0.02 must lie in 1 .. 2; widen the range"),
+    (GOOD.replace("memo: memo.md", "knobs: {LR: 2 .. 1}"),
+     "bad.yaml:1:46: target.knobs.LR: train.py:1: LR: the range 2 .. 1 must go from low to high"),
     # YAML itself
     (GOOD + "budget: {hours: 1}\n", "bad.yaml:7:1: budget: appears twice, first in line 6; keep one"),
     (GOOD.replace("loss", "&a loss"), "bad.yaml:5:11: anchors, aliases and tags are not allowed here; write it out"),
     (GOOD.replace("loss", "!!python/name:os.system x"),
      "bad.yaml:5:11: anchors, aliases and tags are not allowed here; write it out"),
     (GOOD + "a: [1,\n", "bad.yaml:8:1: is not YAML: expected the node content, but found '<stream end>'"),
-    (GOOD + "\tx: 1\n", "bad.yaml:7:1: is not YAML: found character '\\t' that cannot start any token"),
+    (GOOD + "\tx: 1\n", "bad.yaml:7:1: is not YAML: found character '\\t' that cannot start any token: YAML is "
+     "indented with spaces, not with tabs"),
     ("- 1\n", "bad.yaml: expected `key: value` lines, found no keys; `wolf init` writes a first one"),
     ("", "bad.yaml: expected `key: value` lines, found nothing; `wolf init` writes a first one"),
     ("a: " + "[" * 600, "bad.yaml: is nested too deeply"),
@@ -122,6 +127,19 @@ BAD = [
 def test_a_mistake_is_one_sentence_with_its_place(project: Path, case: tuple[str, ...]) -> None:
     text, *sentences = case
     assert problems(project, text) == sentences
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(project: Path) -> None:
+    os.mkfifo(project / "pipe")
+    (sentence,) = problems(project, GOOD.replace("[train.py]", "[pipe]"))
+    assert sentence == "bad.yaml:1:27: target.files.0: pipe cannot be read: Not a plain file"
+
+
+def test_bounds_upside_down(project: Path) -> None:
+    text = GOOD.replace("  metric", "  constraints: {vram: {min: 3, max: 1}}\n  metric")
+    assert (
+        "judge.constraints.vram: min 3 is above max 1, so nothing could pass: swap them" in problems(project, text)[0]
+    )
 
 
 def test_the_source_line_and_a_caret_are_shown(project: Path) -> None:

@@ -6,6 +6,8 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,8 +16,9 @@ from rich.console import Console
 
 from wolf.display import JsonLines, LiveTable, PlainLines, Silence, choose
 from wolf.events import Event
-from wolf.lines import still, tell
+from wolf.lines import still, tell, why_so
 from wolf.records import Run
+from wolf.rows import Told
 from wolf.spending import spent
 from wolf.terminal import decimals, duration, json_line, line, number, safe, spark
 from wolf.verdict import verdict
@@ -264,3 +267,10 @@ def test_numbers_and_marks() -> None:
     assert json_line({"a": float("nan"), "b": [float("-inf")]}) == '{"a": null, "b": [null]}'
     assert spark([3, 2, 1], 10) == "█▅▁" and spark([], 9) == "" and len(spark(list(range(500)), 40)) == 40
     assert spark([1, 1], 5) == "▁▁"
+
+
+def test_a_failure_says_its_status_once() -> None:
+    told = SimpleNamespace(ok=False, status="crashed", reason="crashed", failure="crashed: SyntaxError: invalid syntax")
+    assert why_so(cast(Told, told)) == "crashed: SyntaxError: invalid syntax"
+    told.reason = "the seed's own reading"
+    assert why_so(cast(Told, told)) == "the seed's own reading · crashed: SyntaxError: invalid syntax"

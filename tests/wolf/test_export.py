@@ -55,6 +55,9 @@ def test_git_has_the_champions_line_with_scores(path: Path, tmp_path: Path) -> N
         (["--format", "git"], "--format git needs a new folder to write to: add --output PATH"),
         (["--format", "parquet"], "--format parquet needs a file to write to"),
         (["--format", "git", "-o", "{full}"], "is not empty: name a new folder"),
+        (["--format", "git", "--table", "votes", "-o", "new"], "leave --table out"),
+        (["--best", "best", "--format", "csv"], "leave --table, --format and --output out"),
+        (["--force"], "--force overwrites what --best writes"),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(path: Path, tmp_path: Path, more: list[str], said: str) -> None:

@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from wolf import cli
 from wolf.errors import SetupError, UsageError
 from wolf.export import export
 from wolf.reading import diff, show, top, tree
@@ -152,6 +153,19 @@ def test_a_place_that_cannot_be_written_is_one_sentence(wolf: Call, tmp_path: Pa
     (tmp_path / "file").write_text("in the way")
     with pytest.raises((SetupError, AssertionError), match=r"cannot write|is a file"):
         wolf("export", *where)
+
+
+@pytest.mark.parametrize("arguments", [["top", "-n", "-3"], ["finalists", "-n", "0"], ["audit", "--readings", "0"]])
+def test_a_count_is_one_at_least(arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli.main, arguments)
+    assert result.exit_code == 2 and "is not in the range x>=1" in result.output
+
+
+def test_a_run_half_named_is_found_in_the_complaint(wolf: Call) -> None:
+    with pytest.raises(UsageError, match=r"did you mean demo\?"):
+        wolf("top", "dem")
+    with pytest.raises(UsageError, match="`wolf runs` lists"):
+        wolf("top", "runs/zz")
 
 
 @pytest.mark.parametrize("arguments", [["show", "nope"], ["diff", "best", "nope"], ["top", "nowhere"]])
