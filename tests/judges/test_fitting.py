@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from judges.base import JudgeError
-from judges.fitting import Recipe, Table, cross_validate, fit
+from judges.fitting import Recipe, Table, cross_validate, fit, standard_error
 from judges.pairs import Pair, read_pairs
 from judges.reader import Reader
 from wolf.cli import main
@@ -106,3 +107,21 @@ def test_too_few_tests_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["train-reader", str(tmp_path / "tests.csv")])
     assert result.exit_code == 2
     assert "10 are needed" in result.output
+
+
+def test_the_standard_error_falls_with_the_data() -> None:
+    recipe = Recipe("r", "headline", ("style", "char"), 1e-3)
+    small, large = (standard_error(Table(world(groups, seed=3)), recipe) for groups in (60, 480))
+    assert 0 < large < small
+    assert 1.5 < small / large < 8, "about the square root of the data, eightfold here"
+
+
+def test_chances_are_calibrated_by_the_other_half_of_the_groups() -> None:
+    table = Table(world(200, seed=5))
+    recipe = Recipe("r", "headline", ("style", "char"), 1e-3)
+    held = cross_validate(table, recipe, 5)
+    assert 0 <= held.calibration_error() < 0.1
+    boasting = dataclasses.replace(held, margin=held.margin * np.where(table.group % 2 == 0, 1.0, 9.0))
+    assert boasting.calibration_error() > 2 * held.calibration_error()
+    again = held.of(fit(table, recipe))
+    assert again.accuracy()[0] >= held.accuracy()[0], "of what it was trained with"
