@@ -232,7 +232,7 @@ def test_every_yaml_block_is_a_configuration(block: Block, tmp_path: Path, monke
             whole["judge"] = {**JUDGES.get(said["judge"]["kind"], {}), **said["judge"]}
         if "usd" not in whole["budget"] and "llm" in said:
             whole["budget"] = {**whole["budget"], "usd": 1}
-        words = [choice for knob in whole["target"].get("knobs", {}).values() for choice in knob["choices"][:1]]
+        words = [choice for knob in whole["target"].get("knobs", {}).values() for choice in knob.get("choices", [])[:1]]
         for file in [*whole["target"]["files"], "params.py", "judge.py", "program.md", "article.md", "memo.md"]:
             (tmp_path / file).write_text("\n".join(words) + "\n" if words else "LR = 0.1\n")
         (tmp_path / "my.yaml").write_text(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
