@@ -26,8 +26,9 @@ def lay_out(
         files: the variant's files, path relative to `root` -> text.
         root: the target's tree. In a git checkout its tracked files and the untracked ones that git does not ignore
             are copied, elsewhere all but `.git`, `.venv`, `__pycache__` and `node_modules`; never a folder with a
-            `ledger.db` or a `comparison.json`, which is a run or a comparison. Files above 8 MB become links to the
-            original: without a sandbox, a candidate could write to them.
+            `ledger.db` or a `comparison.json`, which is a run or a comparison, nor the file that this process
+            prints into. Files above 8 MB become links to the original: without a sandbox, a candidate could write to
+            them.
         folder: where to.
         include: globs of files that are copied too, although git ignores them.
         exclude: globs of files that are not copied; `*` matches slashes as well.
@@ -60,10 +61,20 @@ def tree(root: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (
     names = set(_tracked(root) or _walk(root, root))
     for glob in include:
         names.update(str(path.relative_to(root)) for path in root.glob(glob) if not path.is_dir())
+    names = {name for name in names if not _printed_to(root / name)}
     runs = tuple(name[: name.rindex("/") + 1] for name in names if name.endswith(OUTPUT))
     return tuple(
         sorted(name for name in names if not name.startswith(runs) and not any(fnmatch(name, glob) for glob in exclude))
     )
+
+
+def _printed_to(path: Path) -> bool:
+    """Whether it is the log of this process: `wolf run task.yaml > log`."""
+    try:
+        found = path.stat()
+        return any(os.path.samestat(found, os.fstat(stream)) for stream in (1, 2))
+    except OSError:
+        return False
 
 
 def _tracked(root: Path) -> Iterator[str] | None:

@@ -156,11 +156,12 @@ def prepare(entry: Entry, level: Level) -> tuple[bool, int]:
         kinds = [event.kind for event in events]
     target = Target.of(entry.config.target)
     changed = _difference(entry.config.to_dict(), header["config"])
-    if (header["target"], header["seed_variant"]) != (target.tree_hash(), target.seed().id):
-        changed = f"the files of {target.root} have"
+    if header["seed_variant"] != target.seed().id:
+        changed = f"the files of {target.root} have changed"
+    changed = changed or target.changed(entry.path, header["target"])
     if changed:
         raise UsageError(
-            f"{changed} changed since {entry.path} was made, so old and new scores cannot be compared: undo that, or "
+            f"{changed} since {entry.path} was made, so old and new scores cannot be compared: undo that, or "
             "name another folder with --out"
         )
     return "finished" in kinds, kinds.count("told")
@@ -207,4 +208,4 @@ def _difference(now: Any, then: Any, path: str = "") -> str:
         keys = [key for key in {**then, **now} if path or key not in _IRRELEVANT]
         found = (_difference(now.get(key), then.get(key), f"{path}.{key}" if path else key) for key in keys)
         return next(filter(None, found), "")
-    return "" if now == then else f"{path} (now {now}, then {then}) has"
+    return "" if now == then else f"{path} (now {now}, then {then}) has changed"

@@ -75,7 +75,9 @@ def create(config: Config, level: Level, run_dir: Path | None = None) -> Ledger:
         "seed_variant": seed.id,
         "noise": None,
     }
-    return Ledger.create(run_dir or _fresh_directory(Path(config.runs), config.name), header, [seed])
+    ledger = Ledger.create(run_dir or _fresh_directory(Path(config.runs), config.name), header, [seed])
+    target.note(ledger.run_dir)
+    return ledger
 
 
 def open_run(run_dir: Path) -> tuple[Ledger, Config]:
@@ -91,10 +93,10 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
         if any(event.kind == "finished" for event in ledger.events()):
             raise UsageError(f"{run_dir} is finished; look at it with `wolf report {run_dir}`, or start another run")
         config = Config.from_dict(header["config"])
-        if Target.of(config.target).tree_hash() != header["target"]:
+        if changed := Target.of(config.target).changed(run_dir, header["target"]):
             raise UsageError(
-                f"the frozen files of {config.target.root} have changed since {run_dir} was started, so old and new "
-                "scores cannot be compared: put them back, or start another run"
+                f"{changed} since {run_dir} was started, so old and new scores cannot be compared: put them back, or "
+                "start another run"
             )
         here = _device(config)
         if here != (before := header.get("device", here)):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from wolf.yamlfile import Keys
 if TYPE_CHECKING:
     from wolf.config import TargetConfig
 
+FROZEN = "frozen.json"  # in a run's folder: the frozen files it was started with, and a hash of each
 LARGEST = 10_000_000  # bytes of a file that evolves
 LARGE = 16 * 2**20  # bytes; of larger files, the tree's hash covers the size and the first part
 
@@ -74,17 +77,48 @@ class Target:
         except OSError:
             return ""
 
-    def tree_hash(self) -> str:
-        """16 hex digits over what is frozen: the files that judges copy, without the editable ones and the memo."""
+    def tree_hash(self, names: Collection[str] | None = None) -> str:
+        """16 hex digits over what is frozen, or over those `names` of it that are still there."""
         digest = hashlib.sha256()
-        for name in tree(self.root):
+        for _, data in self._frozen(names):
+            digest.update(data)
+        return digest.hexdigest()[:16]
+
+    def frozen(self) -> dict[str, str]:
+        """A hash of each file that is frozen: those that judges copy, without the editable ones and the memo."""
+        return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in self._frozen()}
+
+    def note(self, run_dir: Path) -> None:
+        """Write down in a new run's folder what is frozen, so that `changed` can name what is no longer."""
+        with suppress(OSError):
+            (run_dir / FROZEN).write_text(json.dumps(self.frozen(), indent=0), "utf-8")
+
+    def changed(self, run_dir: Path, known: str) -> str:
+        """What of the frozen files has changed since the run was started with the tree hash `known`; empty if nothing.
+
+        Files that have come since do not count: a log, an exported champion. (Without the note all files count.)
+        """
+        if self.tree_hash() == known:
+            return ""
+        try:
+            before: dict[str, str] = json.loads((run_dir / FROZEN).read_text("utf-8"))
+            if self.tree_hash(before) == known:
+                return ""
+            now = dict.fromkeys(before) | self.frozen()
+        except (OSError, ValueError, TypeError):
+            return f"the frozen files of {self.root} have changed"
+        names = [f"{name} ({'changed' if now[name] else 'gone'})" for name in before if now[name] != before[name]]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"frozen files of {self.root} have changed: {', '.join(names[:3]) or FROZEN}{more}"
+
+    def _frozen(self, names: Collection[str] | None = None) -> Iterator[tuple[str, bytes]]:
+        for name in tree(self.root) if names is None else sorted(names):
             path = self.root / name
             if name in self.files or path == self.memo_path or not path.is_file():
                 continue
-            digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
             with path.open("rb") as file:
-                digest.update(file.read(LARGE))
-        return digest.hexdigest()[:16]
+                head = f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
+                yield name, head + file.read(LARGE)
 
 
 def problems(config: TargetConfig) -> Iterator[tuple[Keys, str]]:

@@ -22,7 +22,7 @@ from wolf import kinds, shipped
 from wolf.config import Config, load, schema
 from wolf.errors import ConfigError, SetupError, UsageError
 from wolf.slots import cores
-from wolf.target import Target
+from wolf.target import FROZEN, Target
 
 REPOSITORY = Path(__file__).parents[2]
 GOOD = """\
@@ -286,6 +286,31 @@ def test_target_reads_the_memo_anew_and_hashes_what_is_frozen(project: Path) -> 
     (project / "data.txt").write_text("new")
     tree.cache_clear()  # listed once per process
     assert target.tree_hash() != before
+
+
+def test_files_that_have_come_since_do_not_count_and_others_are_named(project: Path, tmp_path: Path) -> None:
+    run = tmp_path / "elsewhere"
+    run.mkdir()
+    (project / "data.txt").write_text("old")
+    (project / "more.txt").write_text("old")
+    target = Target.of(load(str(project / "task.yaml")).target)
+    tree.cache_clear()
+    target.note(run)
+    known = target.tree_hash()
+    (project / "log.txt").write_text("new")
+    tree.cache_clear()
+    assert target.tree_hash() != known and target.changed(run, known) == ""
+    (project / "data.txt").write_text("new")
+    (project / "more.txt").unlink()
+    tree.cache_clear()
+    assert target.changed(run, known).endswith("have changed: data.txt (changed), more.txt (gone)")
+    (run / FROZEN).unlink()
+    assert target.changed(run, known) == f"the frozen files of {target.root} have changed"
+    (project / "data.txt").write_text("old")
+    (project / "more.txt").write_text("old")
+    (project / "log.txt").unlink()
+    tree.cache_clear()
+    assert target.changed(run, known) == ""
 
 
 @pytest.mark.parametrize("name", shipped.presets())

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -47,9 +47,9 @@ class Wolf:
         self.env = os.environ | mark | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": str(folder)}
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, log: IO[str] | None = None) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "wolf", *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes = {"stdout": log or subprocess.PIPE, "stderr": log or subprocess.PIPE}
         process = subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, start_new_session=True, **pipes)
         self.started.append(process)
         return process
@@ -257,6 +257,25 @@ def test_interrupted_once_it_drains_and_can_be_resumed(wolf, uninterrupted) -> N
     code, out, _ = wolf.run("resume", str(run), "--json")
     assert (code, lines(out)[-1]["event"]) == (0, "finished")
     assert exported(wolf, run) == uninterrupted[1]
+
+
+def test_neither_its_log_nor_what_is_exported_into_the_target_keeps_a_run_from_being_resumed(wolf, slow) -> None:
+    judge = SLOW.replace("30", "0.3")
+    (wolf.folder / "slow" / "slow.py").write_text(judge)
+    with (wolf.folder / "slow" / "night.log").open("w") as log:
+        process = wolf.start("run", slow, log=log)
+        run = wolf.ledger()
+        wait_until(lambda: events(run) > 6)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    assert "night.log" not in json.loads((run / "frozen.json").read_text())
+    assert wolf.run("export", str(run), "--best", "slow/best")[0] == 0
+    (wolf.folder / "slow" / "slow.py").write_text("# another judge\n")
+    code, _, err = wolf.run("resume", str(run))
+    assert code == 2 and "have changed: slow.py (changed) since" in err
+    (wolf.folder / "slow" / "slow.py").write_text(judge)
+    code, out, err = wolf.run("resume", str(run), "--json")
+    assert (code, lines(out)[-1]["event"]) == (0, "finished"), err
 
 
 def test_a_finished_run_is_not_resumed(wolf) -> None:
