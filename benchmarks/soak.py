@@ -290,11 +290,12 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     print(f"in flight at a strike and repeated: at most {flights} of 4 slots, {repeated} in all")
     print(f"candidates outlived the search by at most {max(soak.survivors, default=0):.2f} s; zombies {len(zombies)}")
     took = (longest[-1].at - longest[0].at) / 60
-    each, hourly = slope(warm, lambda sample: sample.told), slope(warm, lambda sample: sample.at / 3600)
     print(f"longest session {took:.1f} min: RSS {longest[0].rss:.1f} -> {longest[-1].rss:.1f} MB, settled at "
-          f"{warm[0].rss if warm else 0:.1f}, slope {hourly:.2f} MB/h")  # fmt: skip
-    print(f"{1000 * each:.2f} kB per evaluation: at a night's 100 to 200 evaluations per hour {100 * each:.2f} to "
-          f"{200 * each:.2f} MB/h")  # fmt: skip
+          f"{warm[0].rss if warm else 0:.1f}")  # fmt: skip
+    for name, part in (("from there on", warm), ("in the second half of that", warm[len(warm) // 2 :])):
+        each, hourly = slope(part, lambda sample: sample.told), slope(part, lambda sample: sample.at / 3600)
+        print(f"{name}: {hourly:.2f} MB/h, {1000 * each:.2f} kB per evaluation, which at a night's 100 to 200 "
+              f"evaluations per hour is {100 * each:.2f} to {200 * each:.2f} MB/h")  # fmt: skip
     if fresh:
         loaded = "with" if fresh[-1].sdk else "without"
         print(f"a fresh process that resumes the same history, {loaded} the models' SDK: {fresh[-1].rss:.1f} MB")
