@@ -27,14 +27,8 @@ def read(text: str, choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return {name: str(match[2]) for name, match in found.items() if match is not None}
 
 
-def check(where: str, path: str, template: str, known: Mapping[str, Sequence[str]]) -> None:
-    """Whether a template can be filled, and read again.
-
-    Args:
-        where: the name under which it stands in the YAML.
-        path: the file that it is for.
-        template: the template.
-        known: the choices of the slots of that file.
+def check_names(where: str, path: str, template: str, known: Sequence[str]) -> None:
+    """Whether a template names slots that are `known`, each once; `where` is its own name in the YAML.
 
     Raises:
         KnobError: if not.
@@ -47,7 +41,20 @@ def check(where: str, path: str, template: str, known: Mapping[str, Sequence[str
         )
     if not names or len(set(names)) < len(names):
         raise KnobError(f"knob {where}: the template {template!r} must name slots in braces, each once")
-    choices = {name: known[name] for name in names}
+
+
+def check(where: str, template: str, known: Mapping[str, Sequence[str]]) -> None:
+    """Whether a template can be filled, and read again.
+
+    Args:
+        where: the name under which it stands in the YAML.
+        template: the template; its names are known.
+        known: the choices of the slots of that file.
+
+    Raises:
+        KnobError: if not.
+    """
+    choices = {name: known[name] for name in slots(template)}
     for turn in range(max(map(len, choices.values()))):
         texts = {name: some[turn % len(some)] for name, some in choices.items()}
         if (again := read(filled(template, texts), choices)) != texts:

@@ -159,6 +159,10 @@ class Space:
         said = {name: Range.of(words, f"knob {name}") for name, words in (overrides or {}).items()}
         templates = {name: words for name, words in said.items() if words.templates is not None}
         said = {name: words for name, words in said.items() if name not in templates}
+        for where, words in templates.items():
+            own = [name for name, other in said.items() if other.file == words.file and not other.fixed]
+            for template in words.templates or ():
+                frames.check_names(where, str(words.file), template, own)
         places: dict[tuple[str, str], Knob] = {}
         slots: dict[str, str] = {}
         for name, words in said.items():
@@ -287,7 +291,7 @@ def _frames(
         path = str(words.file)
         own = {name: tuple(map(str, knob.choices)) for name, knob in knobs.items() if slots[name] == path}
         for template in words.templates or ():
-            frames.check(where, path, template, own)
+            frames.check(where, template, own)
         found[path] = found.get(path, ()) + (words.templates or ())
     return found
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from wolf.estimate import Spending
 
 
+ABSENT = "(only in templates)"
+
+
 @dataclass(frozen=True, slots=True)
 class KnobLine:
     """One knob: its value in the seed variant and what it may become."""
@@ -105,7 +108,11 @@ def plan(config: Config) -> Plan:
         name=config.name,
         root=str(target.root),
         files={file: len(text.splitlines()) for file, text in files.items()},
-        knobs=tuple(KnobLine(name, values[name], _range(space[name])) for name in space.names if name in values),
+        knobs=tuple(
+            KnobLine(name, values.get(name, ABSENT), _range(space[name]))
+            for name in space.names
+            if name in values or name in space.slots
+        ),
         judge=data["judge"]["kind"],
         metric=config.judge.name,
         goal=config.judge.goal.value,
