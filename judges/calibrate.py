@@ -19,6 +19,7 @@ from judges.reader import Reader
 from judges.reading import ReaderJudge
 from judges.watch import effective_votes
 
+FEW = 30  # with fewer pairs an interval by resampling is too narrow to say anything
 BOTH_ORDERS = 50  # pairs that are shown in both orders, to count flips
 
 Choose = Callable[[str, str], bool | None]
@@ -144,6 +145,8 @@ def report(measured: Sequence[Measured]) -> list[str]:
     trust = ", ".join(f"{one.name.split(' ')[0]}: {one.trust}" for one in measured)
     if not useful:
         lines.append("verdict: none of these judges is better than a coin on these pairs; do not select by them")
+    elif (pairs := max(one.answers for one in useful)) < FEW:
+        lines.append(f"verdict: {pairs} pairs say too little; bring {FEW} or more, hundreds if you can")
     else:
         best = max(useful, key=lambda one: one.right)
         lines.append(f"verdict: usable; best is {best.name} with {best.right:.0%}. Weights: trust: {{{trust}}}")

@@ -296,6 +296,9 @@ def _frames(
     return found
 
 
+SLOT = "what may stand in a place: {file: NAME, choices: [now, another]}"
+
+
 def _check_names(
     said: Mapping[str, Range], sites: list[tuple[str, Site]], known: Mapping[str, int], slots: Mapping[str, str]
 ) -> None:
@@ -303,5 +306,8 @@ def _check_names(
     names |= {name.split("[")[0] for name in names}
     for name in said:
         if name not in names and name not in slots:
-            near = difflib.get_close_matches(name, sorted(names), 1, 0.5)
-            raise KnobError(f"knob {name}: no file has such a literal" + (f"; did you mean {near[0]}?" if near else ""))
+            near = sorted(known for known in names if known.endswith(f":{name}"))  # the same name in several files
+            near = near or difflib.get_close_matches(name, sorted(names), 1, 0.5)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            hint = hint if names else f"; those of Python, JSON, TOML and YAML are found, of others list {SLOT}"
+            raise KnobError(f"knob {name}: no file has such a literal{hint}")

@@ -69,6 +69,13 @@ def test_the_judge_of_a_reader_configuration_is_measured_with_its_hold_out() -> 
     ]
 
 
+def test_a_handful_of_pairs_is_no_verdict() -> None:
+    judge = PanelJudge(criteria=(Criterion(id="pull", q="Which one?"),), judges=("lucky",))
+    choose = judges_of(judge, {"lucky": StandIn(knows)})["lucky"]
+    (*_, verdict) = report([measure("lucky", choose, PAIRS[:3])])
+    assert verdict == "verdict: 3 pairs say too little; bring 30 or more, hundreds if you can"
+
+
 def test_the_command_ends_in_a_verdict(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("won,lost\n" + "".join(f"{pair.won},{pair.lost}\n" for pair in PAIRS))

@@ -129,6 +129,7 @@ def test_unit_scale_of_a_space() -> None:
         ("LR = 1\n", {"LR": {"hihg": 4}}, "the keys are low, high"),
         ("LR = 1\n", {"LR": {"low": "x"}}, "`low` must be a number"),
         ("LR = 1\n", {"LR": 4}, "expected a range"),
+        ("print()\n", {"BLOCK": "1 .. 9"}, "are found, of others list what may stand in a place: {file: NAME, choices"),
         ("LR = 1\n", {"S": {"file": "no.md", "choices": ["a", "b"]}}, "no editable file 'no.md'"),
         ("LR = 1\n", {"S": {"file": "train.py", "choices": ["a"]}}, "at least two"),
         ("LR = 1\n", {"S": {"file": "train.py", "choices": ["a", "b"]}}, "exactly once"),
@@ -138,6 +139,11 @@ def test_bad_descriptions_are_one_clear_sentence(text: str, overrides: dict[str,
     with pytest.raises(KnobError) as caught:
         Space.of({"train.py": text}, overrides)
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_in_two_files_is_asked_for_in_full() -> None:
+    with pytest.raises(KnobError, match=r"did you mean a\.json:lr or b\.toml:lr"):
+        Space.of({"a.json": '{"lr": 0.1}', "b.toml": "lr = 0.1\n"}, {"lr": "0 .. 1"})
 
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
