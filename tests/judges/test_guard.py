@@ -56,7 +56,8 @@ def test_the_candidate_runs_under_the_filter_in_a_session_of_its_own(tmp_path: P
 def test_it_tells_who_it_is_and_ends_with_the_lock(tmp_path: Path) -> None:
     life = Lifeline(str(tmp_path / "life"))
     assert life.guard() == 0
-    process = guard(tmp_path / "life", sys.executable, "-I", "-S", "-c", "print('here', flush=True); input()")
+    waiting = "import time; print('here', flush=True); time.sleep(60)"
+    process = guard(tmp_path / "life", sys.executable, "-I", "-S", "-c", waiting)
     assert process.stdout and process.stderr and process.stdout.readline() == "here\n"
     assert life.guard() == process.pid and lives(process.pid)
     life.cut()
