@@ -324,9 +324,19 @@ def test_a_run_that_grows_and_one_that_is_replaced(client: TestClient, folder: P
     assert client.get("/run/going").status_code == 404
 
 
-def serve(*arguments: object) -> subprocess.Popen[str]:
+def serve(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "wolf", "serve", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_without_a_folder_it_serves_those_in_runs_and_says_so(tmp_path: Path) -> None:
+    server = serve("--port", "0", cwd=tmp_path)
+    assert server.stdout is not None
+    try:
+        assert server.stdout.readline().startswith("0 runs in runs; ")
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def test_the_command_serves_until_ctrl_c_and_tells_nobody_the_token(folder: Path) -> None:

@@ -52,7 +52,7 @@ def serve(runs: Path | None, port: int | None, launch: bool) -> None:
     address = f"http://{HOST}:{number}/?token={token}"
     count = len(dashboard.shelf.names())
     click.echo(
-        f"{count} run{'' if count == 1 else 's'} in {runs}; open this address, Ctrl-C ends the server:\n\n  {address}\n"
+        f"{count} run{'s'[: count != 1]} in {where}; open this address, Ctrl-C ends the server:\n\n  {address}\n"
     )
     if launch:
         click.launch(address)
