@@ -115,7 +115,7 @@ def learned(folders: Sequence[Path], space: Space) -> Emulator:
         (number, step)
         for number, path in enumerate(paths)
         for step in map(json.loads, path.read_text().splitlines())
-        if "score" in step
+        if "values" in step
     ]
     inputs = np.array([encoded(space, step["values"]) for _, step in steps])
     losses = np.array([min(WORST, step["score"] if step["score"] is not None else WORST) for _, step in steps])

@@ -8,12 +8,16 @@ into an hour or two of a few cores. What each run hands over, and the seed varia
 scored on the holdout. OUT gets a file per run with one JSON line per evaluation (a run that is finished is not run
 again, one that was cut short is replayed) and the curves as START.svg; the table is that of `wolf compare`.
 `--start tuned` starts a few knobs off a good variant instead of at the shipped one.
+
+A CPU second trains less on a busy machine, so arms that ran at different times are not quite comparable: with
+`--again 3` all champions are trained three times more, side by side, and the table is that of these scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import math
 import os
@@ -23,6 +27,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -51,6 +56,7 @@ GRACE = 1.5  # CPU seconds over the budget before a run is ended
 TOKENS = 24_000
 FRESH = 4  # seeds of the final score
 FRESH_SEED = 5_000_000
+AGAIN_SEED = 9_000_000
 OFF = 4  # knobs of the good variant that `--start tuned` draws anew
 
 
@@ -167,6 +173,30 @@ def run(
     return last
 
 
+def again(out: Path, names: list[str], seeds: range, start: str, readings: int, seconds: float) -> dict[Any, float]:
+    """The champions' mean scores by arm and seed, trained anew in turns; what is in `out` already is not run again."""
+    path = out / f"again-{start}.jsonl"
+    done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    scores: dict[Any, float] = {(one["arm"], one["seed"], one["k"]): one["score"] for one in done}
+    text, config = start_text("far", 0)
+    corpus, context = made(config.judge.corpus, None, lambda _: None), config.judge.context
+    genome = Genome.of({"train.py": text}, Space.of({"train.py": text}, config.target.knobs))
+    import torch  # noqa: F401  # as in `run`
+
+    with path.open("a") as log:
+        for seed, k, name in itertools.product(seeds, range(readings), names):
+            if (name, seed, k) in scores:
+                continue
+            *steps, last = map(json.loads, (out / f"{name}-{start}-{seed}.jsonl").read_text().splitlines())
+            values = next(step["values"] for step in steps if step["variant"] == last["champion"])
+            champion = genome.replace(values).files()["train.py"]
+            score = trained(champion, AGAIN_SEED + 100 * seed + k, corpus, "holdout", seconds, context)
+            scores[name, seed, k] = math.nan if score is None else score
+            log.write(json.dumps({"arm": name, "seed": seed, "k": k, "score": score}) + "\n")
+            log.flush()
+    return {(n, s): fmean(scores[n, s, k] for k in range(readings)) for n in names for s in seeds}
+
+
 def main() -> None:
     """Run what is missing and print a line per arm."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -177,6 +207,7 @@ def main() -> None:
     parser.add_argument("--start", default="far", choices=("far", "tuned"))
     parser.add_argument("--cpu-seconds", type=float, default=SECONDS)
     parser.add_argument("--good", type=float, help="a run that ends at or below it has found the good basin")
+    parser.add_argument("--again", type=int, default=0, help="train all champions so many times more, side by side")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -192,7 +223,10 @@ def main() -> None:
             job.result()
     arms = [Arm(n, (), None if n == names[0] else names[0]) for n in names]
     runs = {n: tuple(outcome(args.out / f"{n}-{args.start}-{s}.jsonl", s) for s in seeds) for n in names}
-    result = ranked(arms, runs, "val_bpb", Goal.MINIMIZE, args.evaluations, FRESH, args.good)
+    if args.again:
+        scores = again(args.out, names, seeds, args.start, args.again, args.cpu_seconds)
+        runs = {n: tuple(replace(end, loss=scores[n, end.seed]) for end in ends) for n, ends in runs.items()}
+    result = ranked(arms, runs, "val_bpb", Goal.MINIMIZE, args.evaluations, args.again or FRESH, args.good)
     print(table(result))
     for name, ends in runs.items():
         scores = " ".join(f"{end.loss:.3f}" for end in sorted(ends, key=lambda end: end.loss))
