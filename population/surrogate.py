@@ -16,6 +16,7 @@ A fit is a pure function of the observations, so a resumed run fits the same mod
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,6 +32,7 @@ MAX_POINTS = 300
 _WEIGHT_PRIOR = (0.9, 1.5)  # w_k of one part, shrinking with their number; standard deviation of log w_k
 _NOISE_PRIOR_SD = 1.0
 _JITTER = 1e-6
+_RAISES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of the mean of the diagonal
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +177,17 @@ def _learn(parts: Floats, target: Array, counts: Array, noise_guess: float) -> H
 
 
 def _cholesky(matrix: Array) -> Array:
-    from scipy.linalg import cholesky
+    """The lower root. Late in a long search near twins without noise leave nothing that single precision tells apart.
 
-    return cast(Array, cholesky(matrix, lower=True, check_finite=False))
+    Then the diagonal is raised, by as little as does (as GPyTorch's `psd_safe_cholesky`).
+    """
+    from scipy.linalg import LinAlgError, cholesky
+
+    whole = np.diag(np.full(len(matrix), matrix.diagonal().mean()))
+    for part in _RAISES:
+        with suppress(LinAlgError):
+            return cast(Array, cholesky(matrix + part * whole if part else matrix, lower=True, check_finite=False))
+    raise LinAlgError("a covariance is not positive, however much its diagonal is raised")
 
 
 def _solve(root: Array, right: Array) -> Array:

@@ -45,6 +45,19 @@ def fresh(n: int = 200) -> tuple[Any, Any]:
     return data.units, data.signatures
 
 
+@pytest.mark.parametrize("signal", [1.0, 400.0])
+def test_near_twins_without_noise_can_be_modelled(signal: float) -> None:
+    """As late in a long search, where single precision cannot tell the best variants apart."""
+    data = observations(MAX_POINTS)
+    data.units[:] = 0.5 + (data.units - 0.5) * 1e-4
+    data.counts[:] = 1e6
+    model = Surrogate(METRIC, data, 1e-9, Hyper(np.ones(4), signal, 1e-9))
+    mean, sigma = model.predict(data.units, data.signatures)
+    assert np.isfinite(mean).all() and (sigma > 0).all()
+    learned = Surrogate(METRIC, data, 1e-9).predict(data.units, data.signatures)
+    assert np.isfinite(learned).all()
+
+
 def test_the_gradient_of_the_marginal_likelihood_is_that_of_finite_differences(monkeypatch) -> None:
     caught: list[tuple[Callable[[Any], tuple[float, Any]], Any]] = []
     minimize = scipy.optimize.minimize
