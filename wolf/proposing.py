@@ -10,6 +10,7 @@ from population.pool import Population
 from population.variant import Variant
 from wolf.config import Config
 from wolf.hunt import BASELINE_READINGS, surveyed
+from wolf.mishaps import plainly
 from wolf.models import build
 from wolf.proposer import Proposer, Setting
 from wolf.smoking import SmokeRuns
@@ -63,7 +64,8 @@ def setting(config: Config, run_dir: Path, memo: Callable[[str], str], checks: C
 
     def notes(text: str | None) -> str:
         if text is not None:
-            path.write_text(text.strip() + "\n", "utf-8")
+            with plainly(path):
+                path.write_text(text.strip() + "\n", "utf-8")
         return path.read_text("utf-8", errors="replace").strip() if path.is_file() else ""
 
     return Setting(
