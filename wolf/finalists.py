@@ -151,6 +151,8 @@ def _finalist(run: Run, id: str, rank: int, told: Told, counted: Mapping[str, fl
     figures = [f"rating {(told.score or 0.0 if belief is None else belief.mean) + caution:+.2f}"]
     if belief is not None and 0 < (error := belief.sigma or told.metrics.get("error", 0.0)) < math.inf:
         figures[0] += f" ± {error:.2f}"
+    if caution:
+        figures[0] += f" (in the search {caution:.2f} less, for doubt)"
     if "all_ballots" in counted:
         figures.append(f"by all ballots {counted['all_ballots']:+.2f} ± {counted['all_ballots_error']:.2f}")
         figures.append(f"best of these {counted['p_best']:.0%}")
