@@ -131,7 +131,7 @@ def test_stopping_does_not_wait_for_votes_that_never_come(tmp_path: Path, monkey
 
 def test_models_are_calibrated_over_the_wire(tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.csv"
-    lines = [f"The Street By School {n} Is Open,City News Number {n} Of This Week" for n in range(12)]
+    lines = [f"The Street By School {n} Is Open,City News Number {n} Of This Week" for n in range(30)]
     pairs.write_text("won,lost\n" + "\n".join(lines))
     with FakeServer(player) as server:
         given = ["calibrate", "headline_panel", f"llm.base_url={server.url}", "--pairs", str(pairs)]
