@@ -8,6 +8,7 @@ import os
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 import random
+import signal
 from dataclasses import dataclass, field
 from math import log2, log10
 from pathlib import Path
@@ -26,6 +27,11 @@ from wolf.operators import available
 from wolf.optimisers import OPTIMISERS
 from wolf.screen import Screen
 from wolf.strategies import BASELINES
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # in a shell's background job, whose programs would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOY = '''"""Knobs as people write them."""
 

@@ -47,5 +47,8 @@ def test_it_serves_until_it_is_interrupted_and_writes_down_what_it_was_asked(tmp
             error.close()
         assert found == status
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=30)
+        try:
+            server.wait(timeout=30)
+        finally:
+            server.kill()
     assert len(log.read_text().splitlines()) == 1

@@ -80,6 +80,9 @@ class FakeServer:
             number = len(self.log)
             fault = self._fault(number)
             self.log.append(Entry(number, prompt, fault, body, dict(handler.headers)))
+            if self._file is not None:
+                with self._file.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"number": number, "prompt": prompt, "fault": fault}) + "\n")
         time.sleep(self._latency)
         said, stream = self._player(body), bool(body.get("stream"))
         if handler.path.endswith("/chat/completions"):
@@ -89,9 +92,6 @@ class FakeServer:
         else:
             content, kind = encode(message(said), stream)
             send(handler, 200, content, {"content-type": kind})
-        if self._file is not None:
-            with self._lock, self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"number": number, "prompt": prompt, "fault": fault}) + "\n")
 
     def serve(self) -> None:
         """Answer until interrupted."""
