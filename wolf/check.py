@@ -123,7 +123,7 @@ def plan(config: Config) -> Plan:
         seconds_each=config.judge.seconds_each,
         seconds_expected=_total(*load, config.judge.seconds_expected),
         seconds=_total(*load, config.judge.seconds_each),
-        notes=(*getattr(config.judge, "notes", ()), *_unparsed(files)),
+        notes=(*config.judge.notes, *_unparsed(files)),
         runs=str(Path(config.runs).absolute()),
         spend=estimate(config),
         config=data,
