@@ -34,11 +34,11 @@ from real_training import start_text
 from population.evaluation import Evaluation, Goal, Status
 from population.genome import Genome
 from population.knobs import Space
-from wolf.arms import Arm
-from wolf.compare import table
-from wolf.config import load
-from wolf.standings import Outcome, ranked
-from wolf.target import Target
+from wolf.compare.arms import Arm
+from wolf.compare.command import table
+from wolf.compare.standings import Outcome, ranked
+from wolf.settings.config import load
+from wolf.settings.target import Target
 
 WORST = 4.5  # bits per byte; what is worse, or failed, counts as this
 NETWORKS, WIDTH, STEPS, BATCH = 5, 64, 2500, 256

@@ -26,11 +26,11 @@ from population.knobs import Space
 from population.perturb import nudge
 from population.pool import Population
 from population.variant import Variant
-from wolf import bodies
-from wolf.hunt import Options, Wolf
-from wolf.ledger import Ledger
-from wolf.operators import available
-from wolf.screen import Mode, Screen
+from wolf.store import bodies
+from wolf.store.ledger import Ledger
+from wolf.strategy.hunt import Options, Wolf
+from wolf.strategy.operators import available
+from wolf.strategy.screen import Mode, Screen
 from wolf.streams import stream
 
 SEED_FILE = Path(__file__).parent.parent / "train_target" / "train.py"

@@ -33,10 +33,10 @@ from typing import Any
 
 from judges.cage import Level
 from wolf import launch
-from wolf.config import load
+from wolf.compare.paired import compare
 from wolf.dev.server import FakeServer, Player
 from wolf.dev.wire import Said
-from wolf.paired import compare
+from wolf.settings.config import load
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PROGRAM = CONFIGS / "knobs" / "params.py"

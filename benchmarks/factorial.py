@@ -21,7 +21,7 @@ import numpy as np
 from landscapes import MECHANISMS, run
 from numpy.typing import NDArray
 
-from wolf.paired import interval
+from wolf.compare.paired import interval
 
 FIRST = [1 if sign == "+" else -1 for sign in "++-+++---+-"]
 DESIGN = np.array([*(np.roll(FIRST, i) for i in range(11)), [-1] * 11])  # every row the one before, turned by one

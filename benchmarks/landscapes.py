@@ -35,13 +35,13 @@ from population.genome import Genome
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
-from wolf.asks import Ask, Outcome, Strategy
-from wolf.hunt import Options, Wolf
-from wolf.operators import available
-from wolf.optimisers import OPTIMISERS
-from wolf.paired import compare, holm
-from wolf.screen import Screen
-from wolf.strategies import BASELINES
+from wolf.compare.paired import compare, holm
+from wolf.strategy.asks import Ask, Outcome, Strategy
+from wolf.strategy.baselines import BASELINES
+from wolf.strategy.hunt import Options, Wolf
+from wolf.strategy.operators import available
+from wolf.strategy.optimisers import OPTIMISERS
+from wolf.strategy.screen import Screen
 
 Values = Mapping[str, Any]
 

@@ -25,9 +25,9 @@ from judges.cage import Level
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 from wolf import launch
-from wolf.config import load
 from wolf.dev.players import competent, repetitive, sloppy
 from wolf.dev.server import FakeServer, Player
+from wolf.settings.config import load
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 KNOWN = {"LEARNING_RATE": "0.002", "DEPTH": "12", "WIDTH": "256", "BATCH": "64"}  # what a knowing player knows

@@ -15,7 +15,7 @@ import numpy as np
 from train_readers import headlines
 
 from judges.fitting import Held, Recipe, fit
-from wolf.train_reader import RIDGE
+from wolf.commands.train_reader import RIDGE
 
 SIZES, DRAWS, TESTED = (25, 100, 400, 800), 3, 500
 SHOWN = ("all pairs", "p < .05", "p < .001")

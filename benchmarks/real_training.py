@@ -44,12 +44,12 @@ from judges.scorer import bits, windows
 from population.evaluation import Evaluation, Goal, Status
 from population.genome import Genome
 from population.knobs import Space
-from wolf.arms import Arm
-from wolf.bands import chart
-from wolf.compare import table
-from wolf.config import load
-from wolf.standings import Outcome, ranked
-from wolf.target import Target
+from wolf.compare.arms import Arm
+from wolf.compare.bands import chart
+from wolf.compare.command import table
+from wolf.compare.standings import Outcome, ranked
+from wolf.settings.config import load
+from wolf.settings.target import Target
 
 SECONDS = 2.0  # CPU seconds of one training
 GRACE = 1.5  # CPU seconds over the budget before a run is ended

@@ -15,10 +15,10 @@ from pathlib import Path
 from population.genome import Genome
 from population.knobs import Space
 from population.variant import Variant
-from wolf.ledger import Ledger
-from wolf.records import load_run
+from wolf.reading.records import load_run
 from wolf.report import render
-from wolf.target import Target
+from wolf.settings.target import Target
+from wolf.store.ledger import Ledger
 
 EDITED = 0.3  # share of variants in which ten lines are new, as after an edit by a language model
 FAILING = 0.1
@@ -26,7 +26,7 @@ FAILING = 0.1
 
 def fill(path: Path, count: int) -> None:
     """A run of `count` variants, each of a few other knobs than one of the best before it."""
-    from wolf.config import load
+    from wolf.settings.config import load
 
     config = load("val_bpb_cpu", ())
     seed, rng = Target.of(config.target).seed(), random.Random(0)

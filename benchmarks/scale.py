@@ -36,12 +36,12 @@ from population.genome import Genome
 from population.perturb import kick
 from population.variant import Variant
 from wolf import search as loop
-from wolf.asks import Ask, Purpose
-from wolf.hunt import Wolf
-from wolf.ledger import Ledger
-from wolf.operators import Draft
+from wolf.control.stopping import Rules
 from wolf.search import Search
-from wolf.stopping import Rules
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask, Purpose
+from wolf.strategy.hunt import Wolf
+from wolf.strategy.operators import Draft
 from wolf.streams import stream
 
 MINUTES = 5.0

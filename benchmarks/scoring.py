@@ -29,8 +29,8 @@ from judges.cage import Level, Need, lock
 from judges.corpus import program
 from judges.process import Limits, environment, run, start
 from judges.training import TrainingJudge
-from wolf.config import load
-from wolf.target import Target
+from wolf.settings.config import load
+from wolf.settings.target import Target
 
 STARTS = 40
 SILENT = """import functools, torch

@@ -29,7 +29,7 @@ from landscapes import LANDSCAPES, PLAIN, Landscape, play, strategy
 
 from population.genome import Genome
 from population.knobs import Space
-from wolf.asks import Ask, Outcome, Strategy
+from wolf.strategy.asks import Ask, Outcome, Strategy
 
 LONGEST = 800  # evaluations that greedy gets to become stuck
 FREE = 2.0  # sigma

@@ -22,8 +22,8 @@ from population.knobs import Space
 from population.perturb import draw, nudge
 from population.recombine import cross
 from population.variant import Variant
-from wolf.config import Config, load
-from wolf.target import Target
+from wolf.settings.config import Config, load
+from wolf.settings.target import Target
 
 STARTS, GENERATIONS, CHILDREN, KEPT, SHOWN = 20, 40, 8, 6, 10
 MOVES = (statements.swap, statements.drop, statements.move, statements.trim, statements.turn)

@@ -27,13 +27,13 @@ from judges import sandbox
 from judges.cage import Level
 from population.evaluation import Evaluation, Status
 from wolf import launch
-from wolf.asks import Ask
-from wolf.config import Config, load
-from wolf.ledger import Ledger
-from wolf.records import Run, load_run
-from wolf.sameness import Sameness
+from wolf.control.stopping import Rules
+from wolf.reading.records import Run, load_run
 from wolf.search import Search
-from wolf.stopping import Rules
+from wolf.settings.config import Config, load
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask
+from wolf.strategy.sameness import Sameness
 from wolf.streams import stream
 
 

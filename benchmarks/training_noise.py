@@ -20,8 +20,8 @@ from population.genome import Genome
 from population.knobs import Space
 from population.literals import Value
 from population.variant import Variant
-from wolf.config import load
-from wolf.target import Target
+from wolf.settings.config import load
+from wolf.settings.target import Target
 
 PRESET = "val_bpb_cpu"
 FIRST_SEED = 1000

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from wolf.records import load_run
+from wolf.reading.records import load_run
 from wolf.report.command import HERE
 from wolf.report.curve import curve
 

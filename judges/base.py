@@ -180,7 +180,7 @@ class Judge(Protocol):
 
 
 def _beside(value: Any) -> Any:
-    folder = getattr(value, "folder", None)  # wolf.yamlfile.Text: a string that knows its file's folder
+    folder = getattr(value, "folder", None)  # wolf.settings.yamlfile.Text: a string that knows its file's folder
     return os.path.abspath(Path(folder, Path(value).expanduser())) if folder is not None else value
 
 

@@ -21,12 +21,12 @@ from population.evaluation import Evaluation, Goal, Status
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
-from wolf.asks import Ask, Outcome, Strategy
-from wolf.hunt import Options, Wolf
-from wolf.operators import available
-from wolf.optimisers import OPTIMISERS
-from wolf.screen import Screen
-from wolf.strategies import BASELINES
+from wolf.strategy.asks import Ask, Outcome, Strategy
+from wolf.strategy.baselines import BASELINES
+from wolf.strategy.hunt import Options, Wolf
+from wolf.strategy.operators import available
+from wolf.strategy.optimisers import OPTIMISERS
+from wolf.strategy.screen import Screen
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN

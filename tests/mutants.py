@@ -32,13 +32,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
-    "wolf/ledger.py": ["tests/wolf/test_ledger.py"],
-    "wolf/lock.py": ["tests/wolf/test_ledger.py"],
-    "wolf/mishaps.py": ["tests/wolf/test_ledger.py"],
-    "wolf/stopping.py": ["tests/wolf/test_stopping.py"],
-    "wolf/call.py": ["tests/wire/test_books.py", "tests/wire/test_calls.py"],
-    "wolf/calls.py": ["tests/wire/test_books.py", "tests/wire/test_calls.py"],
-    "wolf/prices.py": ["tests/wire/test_prices.py", "tests/wire/test_models.py"],
+    "wolf/store/ledger.py": ["tests/wolf/test_ledger.py"],
+    "wolf/store/lock.py": ["tests/wolf/test_ledger.py"],
+    "wolf/store/mishaps.py": ["tests/wolf/test_ledger.py"],
+    "wolf/control/stopping.py": ["tests/wolf/test_stopping.py"],
+    "wolf/llm/call.py": ["tests/wire/test_books.py", "tests/wire/test_calls.py"],
+    "wolf/llm/calls.py": ["tests/wire/test_books.py", "tests/wire/test_calls.py"],
+    "wolf/llm/prices.py": ["tests/wire/test_prices.py", "tests/wire/test_models.py"],
     "judges/scorer.py": ["tests/judges/test_scorer.py"],
     "judges/cage.py": ["tests/judges/test_cage.py", "tests/attacks/test_sandbox.py"],
     "judges/process.py": ["tests/judges/test_finished.py", "tests/judges/test_process.py"],

@@ -22,8 +22,8 @@ import pytest
 import yaml
 
 from wolf import cli
-from wolf.config import load
 from wolf.errors import ConfigError, WolfError
+from wolf.settings.config import load
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -224,8 +224,8 @@ def fragments(text: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("block", [b for b in ALL if b.language == "yaml" and "apiVersion" not in b.text], ids=name)
 def test_every_yaml_block_is_a_configuration(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wolf.slots.width", lambda threads, each: 4)
-    monkeypatch.setattr("wolf.cluster.width", lambda address, threads, each: 4)
+    monkeypatch.setattr("wolf.workers.slots.width", lambda threads, each: 4)
+    monkeypatch.setattr("wolf.workers.cluster.width", lambda address, threads, each: 4)
     for said in fragments(block.text):
         whole = {**BEGINNING, **said}
         if "judge" in said:
@@ -296,7 +296,9 @@ def test_every_key_has_a_meaning_and_an_example_that_its_schema_allows() -> None
             jsonschema.Draft202012Validator({**said, "$defs": schema["$defs"]}).validate(examples[title][key])
 
 
-@pytest.mark.parametrize("file", [*sorted(ROOT.glob("configs/*.yaml")), ROOT / "wolf/starter/task.yaml"], ids=name)
+@pytest.mark.parametrize(
+    "file", [*sorted(ROOT.glob("configs/*.yaml")), ROOT / "wolf/commands/starter/task.yaml"], ids=name
+)
 def test_editors_find_nothing_wrong_with_our_own_files(file: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((ROOT / "configs/wolf.schema.json").read_text())

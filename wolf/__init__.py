@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from judges.base import Context, Judge, JudgeConfig, JudgeError
     from population.evaluation import Estimate, Evaluation, Goal, Status
     from population.variant import Variant
-    from wolf.config import Config
-    from wolf.config import load as load_config
-    from wolf.records import load_run
+    from wolf.reading.records import load_run
+    from wolf.settings.config import Config
+    from wolf.settings.config import load as load_config
 
 _WHERE = {
-    "Config": "wolf.config:Config",
+    "Config": "wolf.settings.config:Config",
     "Context": "judges.base:Context",
     "Estimate": "population.evaluation:Estimate",
     "Evaluation": "population.evaluation:Evaluation",
@@ -32,8 +32,8 @@ _WHERE = {
     "JudgeError": "judges.base:JudgeError",
     "Status": "population.evaluation:Status",
     "Variant": "population.variant:Variant",
-    "load_config": "wolf.config:load",
-    "load_run": "wolf.records:load_run",
+    "load_config": "wolf.settings.config:load",
+    "load_run": "wolf.reading.records:load_run",
 }
 
 __all__ = [

@@ -55,7 +55,7 @@ class LedgerError(SetupError):
 
 
 class LedgerDamaged(LedgerError):
-    """The ledger's content is not what was written; `wolf.ledger.recover` keeps everything before the damage."""
+    """The ledger's content is not what was written; `wolf.store.ledger.recover` keeps everything before the damage."""
 
 
 class LedgerBusy(LedgerError):

@@ -16,34 +16,34 @@ from population.evaluation import Evaluation
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
-from wolf import gpus
-from wolf.asks import Ask, Purpose, Strategy
-from wolf.company import Company
-from wolf.config import Config
+from wolf.control.form import Secretary
+from wolf.control.steering import Able, CheckIns
+from wolf.control.stopping import Rules, Stop
 from wolf.errors import LedgerError, UsageError
-from wolf.events import Event, Observer
-from wolf.form import Secretary
-from wolf.hunt import Options, Wolf
-from wolf.lease import Leases
-from wolf.ledger import Ledger
+from wolf.llm.proposing import proposing
+from wolf.llm.smoking import SmokeRuns
 from wolf.null import Null
-from wolf.operators import available
-from wolf.optimisers import OPTIMISERS
-from wolf.proposing import proposing
-from wolf.sameness import Sameness
-from wolf.scratch import scratch
-from wolf.screen import Screen
 from wolf.search import Search
-from wolf.slots import lease
-from wolf.smoking import SmokeRuns
-from wolf.steering import Able, CheckIns
-from wolf.stopping import Rules, Stop
-from wolf.strategies import BASELINES
-from wolf.target import Target
-from wolf.workers import Job, LocalWorkers, Task, Workers
+from wolf.settings.config import Config
+from wolf.settings.target import Target
+from wolf.store.events import Event, Observer
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask, Purpose, Strategy
+from wolf.strategy.baselines import BASELINES
+from wolf.strategy.hunt import Options, Wolf
+from wolf.strategy.operators import available
+from wolf.strategy.optimisers import OPTIMISERS
+from wolf.strategy.sameness import Sameness
+from wolf.strategy.screen import Screen
+from wolf.workers import gpus
+from wolf.workers.company import Company
+from wolf.workers.lease import Leases
+from wolf.workers.local import Job, LocalWorkers, Task, Workers
+from wolf.workers.scratch import scratch
+from wolf.workers.slots import lease
 
 if TYPE_CHECKING:
-    from wolf.bodies import Body
+    from wolf.store.bodies import Body
 
 RATING = "rating"  # what readers and panels measure, and people's votes can move
 WIDE = 8  # slots from which on a cohort wastes a fifth of the workers' time or more (benchmarks/scale.py)
@@ -220,7 +220,7 @@ def drive(
 def workers_of(config: Config, task: Task, leases: Leases, place: Path, say: Callable[[str], None]) -> Workers:
     """The workers that a configuration asks for; what they have to themselves here is among `leases`, and `place`."""
     if config.workers.kind == "ray":
-        from wolf.cluster import RayWorkers
+        from wolf.workers.cluster import RayWorkers
 
         return RayWorkers(task, config.workers, Target.of(config.target))
     return LocalWorkers(task, lease(config.workers, leases, say), place)
@@ -253,7 +253,7 @@ def _device(config: Config) -> str:
     """What evaluations would run on now: a kind of GPU, or `cpu`."""
     workers = config.workers
     if workers.kind == "ray":
-        from wolf import cluster
+        from wolf.workers import cluster
 
         return cluster.device(workers.address or "auto", workers.threads, workers.gpus_per_job)
     return gpus.device(workers.gpus_per_job)

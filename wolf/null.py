@@ -9,9 +9,9 @@ from contextlib import suppress
 from judges.base import Judge
 from population.evaluation import Evaluation
 from population.variant import Variant
-from wolf.bodies import Body, evaluated
 from wolf.errors import SetupError
-from wolf.events import Event
+from wolf.store.bodies import Body, evaluated
+from wolf.store.events import Event
 
 
 class Null:

@@ -15,17 +15,17 @@ from typing import Any, Literal
 
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant
-from wolf import bodies
-from wolf.asks import Ask, Purpose, Strategy
-from wolf.bodies import Body
+from wolf.control.holdout import Watch
+from wolf.control.pace import Pace
+from wolf.control.steering import Able, CheckIns, Steering
+from wolf.control.stopping import EXHAUSTED, Ending, Progress, Rules, Standing, Stop
 from wolf.errors import SetupError
-from wolf.events import Event, Observer
-from wolf.holdout import Watch
-from wolf.ledger import Ledger
-from wolf.pace import Pace
-from wolf.proposer import Proposer
-from wolf.steering import Able, CheckIns, Steering
-from wolf.stopping import EXHAUSTED, Ending, Progress, Rules, Standing, Stop
+from wolf.llm.proposer import Proposer
+from wolf.store import bodies
+from wolf.store.bodies import Body
+from wolf.store.events import Event, Observer
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask, Purpose, Strategy
 from wolf.streams import judge_seed
 from wolf.summary import Summary
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from population.evaluation import Goal
-from wolf import bodies
-from wolf.asks import Strategy
-from wolf.bodies import Body
 from wolf.confirm import Gain, gain, standard_error
+from wolf.store import bodies
+from wolf.store.bodies import Body
+from wolf.strategy.asks import Strategy
 
 
 @dataclass(frozen=True, slots=True)

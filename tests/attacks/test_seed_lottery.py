@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from wolf.cli import main
-from wolf.records import load_run
+from wolf.reading.records import load_run
 
 CONFIG = """
 name: lottery

@@ -16,7 +16,7 @@ from judges.corpus import Files
 from judges.training import Budget, TrainingJudge
 from population.evaluation import Evaluation, Status
 from population.variant import Variant
-from wolf.config import load
+from wolf.settings.config import load
 
 pytest.importorskip("torch")
 SHIPPED = Path(__file__).parents[2] / "train_target"

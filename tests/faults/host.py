@@ -20,9 +20,6 @@ from typing import Any
 import anthropic  # noqa: F401  # imported once, so that the children need not
 import scipy.stats  # noqa: F401
 
-import wolf.dev.replay
-import wolf.report
-import wolf.running  # noqa: F401
 from wolf import cli
 
 shim = ctypes.CDLL(sys.argv[1])

@@ -11,7 +11,7 @@ import pytest
 
 from population.variant import Variant
 from wolf.errors import LedgerError
-from wolf.ledger import Ledger, recover
+from wolf.store.ledger import Ledger, recover
 
 COPIES = 1000
 PAGE = 4096

@@ -18,13 +18,13 @@ import pytest
 
 from judges.cage import Level
 from wolf import launch
-from wolf.config import load
 from wolf.dev.players import competent
 from wolf.dev.server import FakeServer
 from wolf.errors import LedgerError
-from wolf.events import Event
-from wolf.ledger import Ledger
-from wolf.records import load_run
+from wolf.reading.records import load_run
+from wolf.settings.config import load
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
 
 REPOSITORY = Path(__file__).parents[2]
 OLD = Path(__file__).parent / "old"
@@ -131,7 +131,7 @@ def test_of_two_resumes_at_once_one_goes_on(toy: Path, start) -> None:
 
 def test_without_its_model_a_run_waits_and_goes_on_with_it_by_itself(toy: Path, monkeypatch) -> None:
     """Nobody answers at the address for three requests; nobody does anything about it; ideas come in the end."""
-    monkeypatch.setattr("wolf.calls.Calls.__init__.__kwdefaults__", {
+    monkeypatch.setattr("wolf.llm.calls.Calls.__init__.__kwdefaults__", {
         "at_once": 2, "patience": 900.0, "longest_pause": 0.2, "clock": time.monotonic})  # fmt: skip
     monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
     with socket.socket() as free:

@@ -21,7 +21,7 @@ import pytest
 
 from wolf.dev.players import competent
 from wolf.dev.server import FakeServer
-from wolf.records import Run, load_run
+from wolf.reading.records import Run, load_run
 
 REPOSITORY = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -175,7 +175,7 @@ def test_landlock_lets_names_of_the_house_be_listed_and_its_files_not_be_read(le
     """Python looks for modules there; judges and the training target are read."""
     code = """
 house = sys.argv[1]
-print(json.dumps([bool(can_list(house)), can(house + "/wolf/ledger.py"), can(house + "/judges/base.py"),
+print(json.dumps([bool(can_list(house)), can(house + "/wolf/store/ledger.py"), can(house + "/judges/base.py"),
                   [can("/dev/" + name, "r+") for name in ("null", "zero", "full")], can("/proc/self/stat"),
                   can("/proc/1/stat"), can("/proc/version"), can("/etc/passwd"), can("/etc/fstab")]))
 """

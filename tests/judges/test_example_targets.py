@@ -15,10 +15,10 @@ from judges import sandbox
 from population.evaluation import Evaluation, Status
 from population.knobs import Knob, Space
 from population.variant import Variant
-from wolf.config import Config, load
-from wolf.slots import Slot
-from wolf.target import Target
-from wolf.workers import Job, LocalWorkers, Task
+from wolf.settings.config import Config, load
+from wolf.settings.target import Target
+from wolf.workers.local import Job, LocalWorkers, Task
+from wolf.workers.slots import Slot
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -11,7 +11,7 @@ from judges.imports import unresolved
 from judges.training import Budget, TrainingJudge
 from population.evaluation import Status
 from population.variant import Variant
-from wolf.shipped import resolve
+from wolf.settings.shipped import resolve
 
 TRAIN = (resolve("builtin:train_target") / "train.py").read_text()
 

@@ -11,8 +11,8 @@ from population import frames, statements
 from population.genome import Genome
 from population.knobs import Space
 from population.ranges import KnobError
-from wolf.config import load
-from wolf.target import Target
+from wolf.settings.config import load
+from wolf.settings.target import Target
 
 SAID = {
     "frame": {"file": "h.txt", "templates": ["{who} {deed}.", "{who} {deed}, And {end}.", "{end} When {who} {deed}."]},

@@ -8,9 +8,9 @@ import pytest
 
 from judges.cage import Level
 from wolf import launch
-from wolf.config import load
 from wolf.dev.server import FakeServer
-from wolf.llm import Kind
+from wolf.llm.client import Kind
+from wolf.settings.config import load
 
 JUDGE = """
 import math
@@ -47,7 +47,7 @@ def toy(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch):
-    monkeypatch.setattr("wolf.calls.Calls.__init__.__kwdefaults__", {
+    monkeypatch.setattr("wolf.llm.calls.Calls.__init__.__kwdefaults__", {
         "at_once": 4, "patience": 900.0, "longest_pause": 0.05, "clock": time.monotonic})  # fmt: skip
 
 

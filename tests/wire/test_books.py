@@ -9,12 +9,12 @@ from itertools import pairwise
 import pytest
 
 from judges.llm import Prompt, Reply, Unanswered, Usage
-from wolf import calls as books_of
-from wolf.call import Call, digest, fatal, question
-from wolf.calls import Calls
 from wolf.errors import SetupError
-from wolf.llm import Fault, Kind
-from wolf.prices import Price
+from wolf.llm import calls as books_of
+from wolf.llm.call import Call, digest, fatal, question
+from wolf.llm.calls import Calls
+from wolf.llm.client import Fault, Kind
+from wolf.llm.prices import Price
 
 PRICE = Price(input=1000, output=5000)
 PROMPT = Prompt("test:ask", "static", "varying", 100)

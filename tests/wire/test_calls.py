@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 
 from judges.llm import Prompt, Reply, Unanswered, Usage
-from wolf.call import question
-from wolf.calls import Calls
 from wolf.dev.faults import FAULTS
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
 from wolf.errors import SetupError
-from wolf.llm import Fault, Kind, Remote
-from wolf.prices import Price
+from wolf.llm.call import question
+from wolf.llm.calls import Calls
+from wolf.llm.client import Fault, Kind, Remote
+from wolf.llm.prices import Price
 
 PRICE = Price(input=1000, output=5000)  # dollars per million: a call costs cents
 PROMPT = Prompt("test:ask", "static", "varying", 100)

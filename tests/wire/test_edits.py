@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wolf.edits import apply
+from wolf.llm.edits import apply
 
 CODE = """LR = 0.1
 DEPTH = 4

@@ -10,7 +10,7 @@ from judges.llm import Prompt, Usage
 from wolf.dev.faults import FAULTS
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
-from wolf.llm import Fault, Kind, Remote
+from wolf.llm.client import Fault, Kind, Remote
 
 PROMPT = Prompt("test:ask", "You are a wolf.", "What do you say?", 1000)
 
@@ -84,7 +84,7 @@ def test_no_connection_is_not_billed(url):
 
 
 def test_the_key_is_in_no_message(monkeypatch):
-    monkeypatch.setattr("wolf.llm._take_key", lambda: "sk-secret")
+    monkeypatch.setattr("wolf.llm.client._take_key", lambda: "sk-secret")
     monkeypatch.setitem(FAULTS, "echo", lambda handler, said, stream: _echo(handler))
     found, log = attempt("echo", True)
     assert "sk-secret" in str(log[0].headers)

@@ -10,12 +10,12 @@ from population.genome import OPEN
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
-from wolf.config import load
 from wolf.errors import ConfigError, SetupError
-from wolf.estimate import estimate
-from wolf.models import build
-from wolf.prices import Price, shipped
-from wolf.prompting import NAMES, Context, Tale, Texts, fence, problems
+from wolf.llm.estimate import estimate
+from wolf.llm.models import build
+from wolf.llm.prices import Price, shipped
+from wolf.llm.prompting import NAMES, Context, Tale, Texts, fence, problems
+from wolf.settings.config import load
 
 BASE = """
 name: toy
@@ -64,7 +64,7 @@ def test_a_ceiling_is_demanded(toy):
 
 
 def test_a_model_without_a_key_is_refused_with_a_sentence(toy, monkeypatch):
-    monkeypatch.setattr("wolf.llm._take_key", lambda: None)
+    monkeypatch.setattr("wolf.llm.client._take_key", lambda: None)
     for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SetupError, match="set ANTHROPIC_API_KEY"):

@@ -19,14 +19,14 @@ from judges.panel import HOPELESS
 from judges.stand_ins import StandIn
 from wolf import launch
 from wolf.cli import main
-from wolf.config import load
 from wolf.dev.players import competent
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
 from wolf.dev.writers import literate
 from wolf.errors import ConfigError
-from wolf.ledger import Ledger
 from wolf.search import Search, Stop
+from wolf.settings.config import load
+from wolf.store.ledger import Ledger
 
 
 def player(request: Any) -> Said:
@@ -42,7 +42,7 @@ def player(request: Any) -> Said:
 def _short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wolf.search.TICK", 0.01)
     short = {"at_once": 4, "patience": 900.0, "longest_pause": 0.02, "clock": time.monotonic}
-    monkeypatch.setattr("wolf.calls.Calls.__init__.__kwdefaults__", short)
+    monkeypatch.setattr("wolf.llm.calls.Calls.__init__.__kwdefaults__", short)
 
 
 def run(tmp_path: Path, *overrides: str, fault: Any = lambda number: None) -> tuple[list[Any], Any]:

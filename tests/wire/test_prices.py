@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from judges.llm import Prompt, Usage
-from wolf.prices import FRAMING, FREE, Price, shipped
+from wolf.llm.prices import FRAMING, FREE, Price, shipped
 
 PLAIN = Price(input=2, output=10)
 TIERED = Price(input=2, output=10, long={"over": 1000, "input": 4, "output": 20})

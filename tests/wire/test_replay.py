@@ -12,7 +12,7 @@ from wolf.cli import main
 from wolf.dev import replay
 from wolf.dev.players import competent, sloppy
 from wolf.errors import UsageError
-from wolf.ledger import Ledger
+from wolf.store.ledger import Ledger
 
 
 def test_a_run_with_ideas_faults_and_failures_is_derived_again(toy, run):

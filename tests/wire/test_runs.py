@@ -17,13 +17,13 @@ import pytest
 
 from judges.cage import Level
 from wolf import launch
-from wolf.config import load
 from wolf.dev.faults import FAULTS
 from wolf.dev.players import competent, repetitive, sloppy
 from wolf.dev.server import FakeServer
 from wolf.errors import LedgerError, SetupError
-from wolf.ledger import Ledger
-from wolf.proposals import models, operators
+from wolf.reading.proposals import models, operators
+from wolf.settings.config import load
+from wolf.store.ledger import Ledger
 
 SOFT = [name for name in FAULTS if name not in (
     "400", "401", "402", "403", "404", "413", "spend-limit", "spend-limit-after", "silent", "drip", "max_tokens",
@@ -82,7 +82,7 @@ def test_a_cohort_run_is_the_same_whatever_goes_wrong_on_the_wire(toy, run):
 @pytest.mark.slow
 def test_three_hundred_proposals_under_mixed_faults_end_like_without_faults(toy, run, monkeypatch):
     """Recorded answers: the played model says the same to the same question, however often it has to be asked."""
-    monkeypatch.setattr("wolf.bandit.PRIOR_PULLS", 10**6)  # the share of the models stays at 80 %
+    monkeypatch.setattr("wolf.strategy.bandit.PRIOR_PULLS", 10**6)  # the share of the models stays at 80 %
     long = ("budget.evaluations=300", "budget.usd=50", "llm.share=0.8", "search.surrogate=off", "llm.ideas=12")
     plain, finished, log = run(toy, competent({}), *long)
     made = [event.body for event in plain if event.kind == "proposed"]

@@ -7,12 +7,12 @@ import pytest
 from judges.cage import Level
 from population.variant import Variant
 from wolf import launch
-from wolf.config import load
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
-from wolf.proposals import operators
+from wolf.llm.smoking import SmokeRuns
+from wolf.reading.proposals import operators
 from wolf.search import Search, Stop
-from wolf.smoking import SmokeRuns
+from wolf.settings.config import load
 
 CHECK = """
 def check(folder, seed):
@@ -143,7 +143,7 @@ def leaving(request):
 
 
 def test_a_model_that_knows_where_to_go_starts_expeditions(toy, run, monkeypatch):
-    monkeypatch.setattr("wolf.escape.LADDER", ladder := {"kick": 0.01, "depart": 0.9})
+    monkeypatch.setattr("wolf.strategy.escape.LADDER", ladder := {"kick": 0.01, "depart": 0.9})
     events, _, log = run(toy, leaving, "budget.evaluations=50", "search.departures=0", "search.surrogate=on")
     started = [body for body in bodies(events, "expedition") if body["state"] == "started"]
     assert ladder and "depart" in {body["kind"] for body in started}

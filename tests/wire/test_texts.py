@@ -10,14 +10,14 @@ import pytest
 
 from judges.cage import Level
 from wolf import launch
-from wolf.config import load
+from wolf.control.inbox import post
 from wolf.dev.players import competent
 from wolf.dev.replay import replay
 from wolf.dev.server import FakeServer
 from wolf.dev.writers import literate
-from wolf.events import Event
-from wolf.inbox import post
-from wolf.ledger import Ledger
+from wolf.settings.config import load
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
 
 
 @pytest.fixture

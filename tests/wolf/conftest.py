@@ -13,12 +13,13 @@ from click.testing import CliRunner, Result
 from judges.cage import Level
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
-from wolf import bodies, launch
-from wolf.asks import Ask, Purpose
+from wolf import launch
 from wolf.cli import main
-from wolf.config import load
-from wolf.events import Event
-from wolf.ledger import Ledger
+from wolf.settings.config import load
+from wolf.store import bodies
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask, Purpose
 from wolf.streams import judge_seed
 
 XSS = "<script>alert('wolf')</script><img src=x onerror=alert(1)>"

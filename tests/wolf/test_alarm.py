@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from population.evaluation import Evaluation, Goal
-from wolf.asks import Ask
-from wolf.events import Event
-from wolf.inbox import post
-from wolf.ledger import Ledger
+from wolf.control.inbox import post
+from wolf.control.steering import CheckIns
+from wolf.control.stopping import Rules
 from wolf.search import Search
-from wolf.steering import CheckIns
-from wolf.stopping import Rules
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask
 
 
 @pytest.fixture

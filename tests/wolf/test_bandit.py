@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolf.bandit import FLOOR, Bandit
+from wolf.strategy.bandit import FLOOR, Bandit
 
 PRIOR = {"a": 0.3, "b": 0.2, "c": 0.1}
 pulls = st.lists(st.tuples(st.sampled_from([*PRIOR, "unknown"]), st.floats(0, 1)), max_size=100)

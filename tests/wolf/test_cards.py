@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from population.variant import Variant
-from wolf import cards
-from wolf.events import Event
-from wolf.ledger import Ledger
-from wolf.records import Run, load_run
+from wolf.reading import cards
+from wolf.reading.records import Run, load_run
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
 
 
 def test_a_card_has_its_score_and_what_tells_it_from_the_seed(write_run: Callable[..., Path], tmp_path: Path) -> None:

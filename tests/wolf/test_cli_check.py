@@ -18,12 +18,12 @@ import judges
 from judges.base import Context, JudgeError
 from population.evaluation import Status
 from wolf import _guard, cli
-from wolf.config import load
-from wolf.doctor import Health, examine
+from wolf.commands.doctor import Health, examine
+from wolf.commands.init import STARTER
 from wolf.errors import LedgerBusy, SetupError, WolfError
-from wolf.init import STARTER
-from wolf.ledger import Ledger
-from wolf.target import Target
+from wolf.settings.config import load
+from wolf.settings.target import Target
+from wolf.store.ledger import Ledger
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -46,7 +46,17 @@ def test_help_lists_every_command_and_imports_none(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert all(f"\n  {name} " in done.stdout for name in cli.COMMANDS)
     loaded = set(done.stderr.split())
-    assert not loaded & {"torch", "numpy", "scipy", "pandas", "pydantic", "yaml", "rich", "anthropic", "wolf.config"}
+    assert not loaded & {
+        "torch",
+        "numpy",
+        "scipy",
+        "pandas",
+        "pydantic",
+        "yaml",
+        "rich",
+        "anthropic",
+        "wolf.settings.config",
+    }
 
 
 def test_help_answers_at_once() -> None:

@@ -18,12 +18,12 @@ from judges.base import Context, JudgeConfig, JudgeError
 from judges.cage import Level
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
-from wolf import node
-from wolf.config import WorkersConfig
 from wolf.errors import SetupError
-from wolf.ledger import Ledger
-from wolf.target import Target
-from wolf.workers import Job, Task
+from wolf.settings.config import WorkersConfig
+from wolf.settings.target import Target
+from wolf.store.ledger import Ledger
+from wolf.workers import node
+from wolf.workers.local import Job, Task
 
 pytestmark = [
     pytest.mark.slow,
@@ -169,7 +169,7 @@ class Prober(JudgeConfig):
 
 @pytest.fixture
 def workers(ray: Any, cluster: Any, task: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    from wolf.cluster import RayWorkers
+    from wolf.workers.cluster import RayWorkers
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     target = Target(task, ("params.py",), None)

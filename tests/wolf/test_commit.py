@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from wolf import commit
-from wolf.config import load
 from wolf.errors import ConfigError
-from wolf.target import Target
+from wolf.settings import commit
+from wolf.settings.config import load
+from wolf.settings.target import Target
 
 YAML = """
 target: {root: repo, files: [train.py], commit: COMMIT}

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 
 from population.evaluation import Evaluation, Status
 from population.variant import Variant
-from wolf.bodies import evaluated
 from wolf.cli import main
-from wolf.company import Company
-from wolf.events import Event
-from wolf.workers import Job
+from wolf.store.bodies import evaluated
+from wolf.store.events import Event
+from wolf.workers.company import Company
+from wolf.workers.local import Job
 
 CONFIG = """
 name: demo

@@ -17,11 +17,11 @@ from click.testing import CliRunner
 
 from judges.workspace import tree
 from population.evaluation import Goal
-from wolf.arms import Arm
-from wolf.bands import chart
 from wolf.cli import main
-from wolf.compare import table
-from wolf.standings import Line, Outcome, Standings
+from wolf.compare.arms import Arm
+from wolf.compare.bands import chart
+from wolf.compare.command import table
+from wolf.compare.standings import Line, Outcome, Standings
 
 CONFIG = """
 target: {root: ., files: [params.py]}
@@ -121,7 +121,7 @@ def test_what_was_stopped_goes_on(project: Path) -> None:
 
 def told(run: Path) -> int:
     from wolf.errors import LedgerError
-    from wolf.ledger import Ledger
+    from wolf.store.ledger import Ledger
 
     try:
         with Ledger.open(run) as ledger:

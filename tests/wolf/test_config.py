@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from judges.base import JudgeConfig, LocalPath
 from judges.workspace import tree
 from population.evaluation import Goal
-from wolf import kinds, shipped
-from wolf.config import Config, load, schema
 from wolf.errors import ConfigError, SetupError, UsageError
-from wolf.slots import cores
-from wolf.target import FROZEN, Target
+from wolf.settings import kinds, shipped
+from wolf.settings.config import Config, load, schema
+from wolf.settings.target import FROZEN, Target
+from wolf.workers.slots import cores
 
 REPOSITORY = Path(__file__).parents[2]
 GOOD = """\

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from wolf.display import JsonLines, LiveTable, PlainLines, Silence, choose
-from wolf.events import Event
-from wolf.lines import still, tell, why_so
-from wolf.records import Run
-from wolf.rows import Told
-from wolf.spending import spent
-from wolf.terminal import decimals, duration, json_line, line, number, safe, spark
-from wolf.verdict import verdict
-from wolf.view import view
+from wolf.reading.display import JsonLines, LiveTable, PlainLines, Silence, choose
+from wolf.reading.lines import still, tell, why_so
+from wolf.reading.records import Run
+from wolf.reading.rows import Told
+from wolf.reading.spending import spent
+from wolf.reading.terminal import decimals, duration, json_line, line, number, safe, spark
+from wolf.reading.verdict import verdict
+from wolf.reading.view import view
+from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
 HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")

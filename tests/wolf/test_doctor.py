@@ -11,9 +11,10 @@ import pytest
 
 from judges import sandbox
 from judges.cage import Level
-from wolf import doctor, gpus, slots
-from wolf.doctor import Health, examine
+from wolf.commands import doctor
+from wolf.commands.doctor import Health, examine
 from wolf.errors import LedgerError, SetupError
+from wolf.workers import gpus, slots
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_a_place_that_cannot_be_written_or_is_nearly_full_is_told(find: Any, tmp
 def test_a_network_file_system_and_one_without_a_ledger_are_told(find: Any, tmp_path: Path) -> None:
     health, said = find("ledger", (doctor, "_file_system", lambda place: "nfs4"))
     assert health is Health.LIMITED and said.startswith(f"{tmp_path} is on nfs4: locks may not hold")
-    from wolf.ledger import Ledger
+    from wolf.store.ledger import Ledger
 
     refused = raising(LedgerError("the file system cannot hold a ledger"))
     health, said = find("ledger", (doctor, "_file_system", lambda place: ""), (Ledger, "create", refused))

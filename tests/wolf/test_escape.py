@@ -9,7 +9,7 @@ from population.evaluation import Evaluation, Goal, Status
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
-from wolf.escape import ALLOWANCE, EXTENSION, LADDER, MAX_ALLOWANCE, PATIENCE, SHARE, Escape, Expedition
+from wolf.strategy.escape import ALLOWANCE, EXTENSION, LADDER, MAX_ALLOWANCE, PATIENCE, SHARE, Escape, Expedition
 
 
 class Trail:

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from wolf.cli import main
 from wolf.errors import UsageError
-from wolf.events import Event
-from wolf.records import Run, load_run
+from wolf.reading.records import Run, load_run
+from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
 WriteRun = Callable[..., Path]

@@ -8,7 +8,7 @@ from population.evaluation import Evaluation, Goal, Status
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
-from wolf.gate import CROWNING_Z, READINGS, Crowning, NoiseGate
+from wolf.strategy.gate import CROWNING_Z, READINGS, Crowning, NoiseGate
 
 SIGMA = 0.03
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from population.evaluation import Evaluation, Status
-from wolf.asks import Ask, Purpose
-from wolf.escape import MAX_ALLOWANCE, SHARE
-from wolf.gate import READINGS
-from wolf.hunt import BASELINE_READINGS
+from wolf.strategy.asks import Ask, Purpose
+from wolf.strategy.escape import MAX_ALLOWANCE, SHARE
+from wolf.strategy.gate import READINGS
+from wolf.strategy.hunt import BASELINE_READINGS
 
 NEW = {Purpose.SURVEY, Purpose.DEPARTURE, Purpose.HUNT, Purpose.EXPEDITION}
 ABLATIONS = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wolf.inbox import INBOX, LARGEST, Inbox, Letter, post
-from wolf.orders import OrderError, check, read
+from wolf.control.inbox import INBOX, LARGEST, Inbox, Letter, post
+from wolf.control.orders import OrderError, check, read
 
 
 def put(folder: Path, name: str, content: bytes | str, age: float = 10.0) -> Path:

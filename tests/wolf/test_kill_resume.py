@@ -19,8 +19,8 @@ from typing import IO, Any
 import pytest
 
 from judges import sandbox
-from wolf.ledger import Ledger
-from wolf.records import load_run
+from wolf.reading.records import load_run
+from wolf.store.ledger import Ledger
 
 REPOSITORY = Path(__file__).parents[2]
 TIMES = {"time", "seconds", "run"}

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from population.variant import Variant
 from wolf.errors import LedgerBusy, LedgerDamaged, LedgerError
-from wolf.events import Event
-from wolf.ledger import Ledger, recover
-from wolf.lock import held
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger, recover
+from wolf.store.lock import held
 
 REPOSITORY = Path(__file__).parents[2]
 HEADER = {"name": "test", "format": 1}
@@ -35,7 +35,7 @@ WRITER = """
 import sys, random
 from pathlib import Path
 from population.variant import Variant
-from wolf.ledger import Ledger
+from wolf.store.ledger import Ledger
 
 run, rng = Path(sys.argv[1]), random.Random(int(sys.argv[2]))
 ledger = Ledger.open(run, write=True)
@@ -133,7 +133,8 @@ def test_what_is_not_json_changes_nothing(tmp_path: Path) -> None:
 def test_a_second_writer_is_turned_away_at_once(tmp_path: Path) -> None:
     run = tmp_path / "r"
     with Ledger.create(run, HEADER):
-        code = f"from pathlib import Path; from wolf.ledger import Ledger; Ledger.open(Path({str(run)!r}), write=True)"
+        code = "from pathlib import Path; from wolf.store.ledger import Ledger; "
+        code += f"Ledger.open(Path({str(run)!r}), write=True)"
         second = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
         assert f"LedgerBusy: another process (pid {os.getpid()}) is running {run}; wait" in second.stderr
         with pytest.raises(LedgerBusy) as busy:
@@ -376,13 +377,13 @@ def test_what_the_disk_says_becomes_advice(tmp_path: Path, monkeypatch: pytest.M
             (errno.EPERM, "Operation not permitted"),
         ):
             refused = OSError(number, os.strerror(number))
-            monkeypatch.setattr("wolf.lock.os.pwrite", lambda *_, refused=refused: (_ for _ in ()).throw(refused))
+            monkeypatch.setattr("wolf.store.lock.os.pwrite", lambda *_, refused=refused: (_ for _ in ()).throw(refused))
             with pytest.raises(LedgerError, match=re.escape(f"cannot use {tmp_path}/r/ledger.db: {advice}")) as said:
                 ledger.append([("told", {})])
             assert f"go on with `wolf resume {tmp_path}/r`" in str(said.value)
         monkeypatch.undo()
         ledger.append([("told", {})])
-        monkeypatch.setattr("wolf.lock.os.pwrite", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        monkeypatch.setattr("wolf.store.lock.os.pwrite", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(LedgerError, match=r"cannot write to .*: No space left; make room"):
         Ledger.open(tmp_path / "r", write=True)
     monkeypatch.undo()

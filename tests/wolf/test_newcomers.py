@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from population.evaluation import Evaluation, Status
 from population.variant import Variant
 from wolf.cli import main
-from wolf.company import Company
-from wolf.workers import Job
+from wolf.workers.company import Company
+from wolf.workers.local import Job
 
 TASK = """target: {root: ., files: [data.txt]}
 judge: {kind: command, run: [RUN], metric: loss, goal: minimize, seconds: 5}

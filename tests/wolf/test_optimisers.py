@@ -9,8 +9,8 @@ from statistics import fmean
 import pytest
 
 from population.evaluation import Evaluation, Status
-from wolf.asks import Ask
 from wolf.errors import SetupError
+from wolf.strategy.asks import Ask
 
 NAMES = ["tpe", "cmaes"]
 NEEDS = {"tpe": "optuna", "cmaes": "cma"}

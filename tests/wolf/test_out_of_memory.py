@@ -6,8 +6,8 @@ from typing import Any
 
 from population.evaluation import Evaluation, Status
 from population.surrogate import Surrogate
-from wolf.asks import Ask
-from wolf.hunt import Wolf
+from wolf.strategy.asks import Ask
+from wolf.strategy.hunt import Wolf
 
 BUDGET = 80
 LIMIT = 1024  # WIDTH * DEPTH; of all drawn at random more than half are above

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolf.paired import compare, holm, interval, probability, sign_flips
+from wolf.compare.paired import compare, holm, interval, probability, sign_flips
 
 losses = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=2, max_size=8)
 

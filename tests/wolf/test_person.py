@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from wolf.inbox import post
-from wolf.ledger import Ledger
+from wolf.control.inbox import post
+from wolf.store.ledger import Ledger
 
 REPOSITORY = Path(__file__).parents[2]
 HEADLINE = ["headline", "budget.evaluations=40", "workers.slots=2", "stop.alarm=off"]

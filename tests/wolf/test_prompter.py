@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from wolf.events import Event
-from wolf.inbox import INBOX
-from wolf.ledger import Ledger
-from wolf.prompter import Prompter, Session
-from wolf.records import load_run
+from wolf.control.inbox import INBOX
+from wolf.control.prompter import Prompter, Session
+from wolf.reading.records import load_run
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_what_is_no_answer_orders_nothing_and_says_what_would_be(session: Sessio
 
 
 def test_blind_duels_are_votes(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wolf.prompter.is_text", lambda run: True)
+    monkeypatch.setattr("wolf.control.prompter.is_text", lambda run: True)
     ids = session._finalists
     _, shown = session.answer("duel")
     assert not any(id[:8] in line for id in ids for line in shown), "blind"
@@ -74,7 +74,7 @@ def test_it_listens_only_while_a_check_in_is_open(run: Path, monkeypatch: pytest
     body = {"checkin": 1, "evaluations": 9, "finalists": load_run(run).ranking()[:2], "why": "", "wait": None}
     with Ledger.open(run, write=True) as ledger:
         ledger.append([("checkin", body)])
-    monkeypatch.setattr("wolf.prompter.is_text", lambda run: bool(run.files(run.header.seed_variant)))
+    monkeypatch.setattr("wolf.control.prompter.is_text", lambda run: bool(run.files(run.header.seed_variant)))
     before = threading.active_count()
     prompter(Event(2, 0.0, "paused", {}))
     os.write(keyboard, b"duel\n=\nkeep 1\n\n")

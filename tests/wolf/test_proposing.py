@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from wolf.config import load
 from wolf.errors import LedgerError
-from wolf.proposing import NOTES, setting
+from wolf.llm.proposing import NOTES, setting
+from wolf.settings.config import load
 
 
 def test_notes_that_cannot_be_written_are_one_sentence_that_says_how_to_go_on(tmp_path: Path) -> None:

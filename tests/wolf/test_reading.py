@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from wolf import cli
+from wolf.commands.export import export
+from wolf.commands.reading import diff, show, top, tree
 from wolf.errors import SetupError, UsageError
-from wolf.export import export
-from wolf.reading import diff, show, top, tree
-from wolf.records import load_run
-from wolf.tables import TABLES
+from wolf.reading.records import load_run
+from wolf.reading.tables import TABLES
 
 WriteRun = Callable[..., Path]
 Call = Callable[..., str]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from wolf.errors import UsageError
-from wolf.events import Event
-from wolf.ledger import Ledger
-from wolf.records import Run, find_run, load_run
-from wolf.rows import Belief
+from wolf.reading.records import Run, find_run, load_run
+from wolf.reading.rows import Belief
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
 
 Story = Callable[..., list[Event]]
 WriteRun = Callable[..., Path]

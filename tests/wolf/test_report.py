@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolf.events import Event
-from wolf.records import Run, load_run
+from wolf.reading.records import Run, load_run
 from wolf.report import render, report
 from wolf.report.curve import curve
 from wolf.report.svg import Span, ticks
+from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
 WriteRun = Callable[..., Path]

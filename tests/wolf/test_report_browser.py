@@ -11,9 +11,9 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[browser]'")
 
-from wolf.events import Event  # noqa: E402
-from wolf.records import Run, load_run  # noqa: E402
+from wolf.reading.records import Run, load_run  # noqa: E402
 from wolf.report import render  # noqa: E402
+from wolf.store.events import Event  # noqa: E402
 
 WriteRun = Callable[..., Path]
 Story = Callable[..., list[Event]]

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolf.events import Event
-from wolf.records import Run, load_run
+from wolf.reading.records import Run, load_run
 from wolf.report import landscape, sides, story, texts, vain
 from wolf.report.descent import descent
 from wolf.report.effects import effects
 from wolf.report.ground import Ground, survey
 from wolf.report.trust import trust
+from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
 WriteRun = Callable[..., Path]
@@ -25,7 +25,7 @@ WriteRun = Callable[..., Path]
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
     from tests.wolf.conftest import make_steps
-    from wolf.ledger import Ledger
+    from wolf.store.ledger import Ledger
 
     path = tmp_path_factory.mktemp("runs") / "demo"
     steps = make_steps(80)

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wolf.cli import main
-from wolf.events import Event
-from wolf.records import Run
-from wolf.spending import left, spent
+from wolf.reading.records import Run
+from wolf.reading.spending import left, spent
+from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
 WriteRun = Callable[..., Path]

@@ -10,7 +10,7 @@ from population.evaluation import Status
 from population.genome import Genome
 from population.knobs import Space
 from population.variant import Variant
-from wolf.sameness import Forms, Sameness
+from wolf.strategy.sameness import Forms, Sameness
 
 CODE = "LR = 0.001  # knob: 0 .. 1\n\n\ndef f(x):\n    return x + 1\n"
 SPACE = Space.of({"a.py": CODE})

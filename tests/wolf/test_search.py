@@ -14,12 +14,12 @@ import pytest
 
 from population import pool
 from population.evaluation import Evaluation, Goal, Status
-from wolf.asks import Ask, Purpose
+from wolf.control.stopping import Rules, Stop
 from wolf.errors import SetupError
-from wolf.events import Event
-from wolf.ledger import Ledger
 from wolf.search import Search
-from wolf.stopping import Rules, Stop
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask, Purpose
 
 Trajectory = list[tuple[str, dict[str, Any]]]
 INCIDENTAL = ("resumed", "stopped", "evaluated")  # events that say how it went, not what was found

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from wolf.display import choose
-from wolf.events import Event
-from wolf.rows import Intervention
+from wolf.reading.display import choose
+from wolf.reading.rows import Intervention
+from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
 READING = {"status": "ok", "score": 3.71, "seconds": 5.5}

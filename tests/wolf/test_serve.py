@@ -23,11 +23,11 @@ from starlette.testclient import TestClient
 
 from population.variant import Variant
 from wolf.cli import main
-from wolf.inbox import INBOX
-from wolf.ledger import Ledger
-from wolf.lock import take
-from wolf.records import load_run
+from wolf.control.inbox import INBOX
+from wolf.reading.records import load_run
 from wolf.serve.app import Dashboard
+from wolf.store.ledger import Ledger
+from wolf.store.lock import take
 
 WriteRun = Callable[..., Path]
 Steps = Callable[..., Any]

@@ -17,7 +17,7 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[browser]'")
 pytest.importorskip("starlette", reason="pip install -e '.[web]'")
 
-from wolf.records import load_run  # noqa: E402
+from wolf.reading.records import load_run  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="starts and stops processes")]
 REPOSITORY = Path(__file__).parents[2]

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from population.variant import Variant
+from wolf.control.inbox import INBOX, post
 from wolf.errors import UsageError
-from wolf.events import Event
-from wolf.inbox import INBOX, post
-from wolf.ledger import Ledger
-from wolf.records import Run, load_run
+from wolf.reading.records import Run, load_run
 from wolf.serve import views
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
 
 Write = Callable[..., Path]
 

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from judges.cage import Level
 from judges.command import CommandJudge
 from population.variant import Variant
-from wolf import cli, gpus, launch
-from wolf.config import WorkersConfig, load
+from wolf import cli, launch
 from wolf.errors import ConfigError, SetupError, UsageError
-from wolf.lease import Leases
-from wolf.slots import Slot, cores, lease
-from wolf.workers import Job, LocalWorkers, Task
+from wolf.settings.config import WorkersConfig, load
+from wolf.workers import gpus
+from wolf.workers.lease import Leases
+from wolf.workers.local import Job, LocalWorkers, Task
+from wolf.workers.slots import Slot, cores, lease
 
 FOUR = [f"{n}, GPU-{letter * 4}, NVIDIA H100, 81559" for n, letter in enumerate("abcd")]
 MIXED = [*FOUR[:3], "3, GPU-dddd, Tesla T4, 15360"]
@@ -103,7 +104,8 @@ def test_the_second_run_is_told_who_holds_the_gpu_and_takes_another(
 
 
 def test_leases_of_the_dead_are_free(tmp_path: Path) -> None:
-    code = "from wolf.lease import Leases; Leases('runs/dead').take(['GPU-a'], 1); print('held', flush=True); input()"
+    code = "from wolf.workers.lease import Leases; Leases('runs/dead').take(['GPU-a'], 1); "
+    code += "print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline() == b"held\n"
         with Leases("runs/b") as leases, pytest.raises(SetupError, match="runs/dead"):

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from population.evaluation import Evaluation, Goal
-from wolf.asks import Ask
-from wolf.events import Event
-from wolf.form import FORM, Form
-from wolf.inbox import INBOX, Letter, post
-from wolf.ledger import Ledger
+from wolf.control.form import FORM, Form
+from wolf.control.inbox import INBOX, Letter, post
+from wolf.control.steering import Able, CheckIns
+from wolf.control.stopping import Rules
 from wolf.search import Search
-from wolf.steering import Able, CheckIns
-from wolf.stopping import Rules
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask
 
 INCIDENTAL = ("resumed", "stopped", "evaluated", "intervention", "refused", "paused", "continued", "ended")
 Orders = Mapping[int, list[dict[str, Any]]]  # ordinal that is told -> what a person orders then

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from population.evaluation import Estimate, Goal
-from wolf.stopping import Progress, Rules, Standing
+from wolf.control.stopping import Progress, Rules, Standing
 
 NOW = Standing(asked=10, seconds=100.0, champion=("c" * 12, Estimate(2.0, 0.1, 3)), progress=Progress())
 FULL = Rules(evaluations=11, seconds=101.0, target=1.9, plateau=6, usd=3.0)

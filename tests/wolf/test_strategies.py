@@ -8,9 +8,9 @@ import pytest
 
 from population.evaluation import Evaluation, Status
 from population.genome import Genome, changes
-from wolf.asks import Ask, Purpose
 from wolf.errors import SetupError
-from wolf.strategies import Anneal
+from wolf.strategy.asks import Ask, Purpose
+from wolf.strategy.baselines import Anneal
 from wolf.streams import judge_seed
 
 BASELINES = ["greedy", "random", "restart", "anneal"]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from wolf import tell
 from wolf.cli import main
-from wolf.ledger import Ledger
-from wolf.records import load_run
+from wolf.commands import tell
+from wolf.reading.records import load_run
+from wolf.store.ledger import Ledger
 
 Write = Callable[..., Path]
 
@@ -129,7 +129,7 @@ def test_a_run_that_is_worked_on_answers(run: Path, answer: str, monkeypatch: py
                 ledger.append([("refused", body | {"reason": "it is paused already"})])
             return "7"
 
-        monkeypatch.setattr("wolf.inbox.post", posted)
+        monkeypatch.setattr("wolf.control.inbox.post", posted)
         code, said, _ = order(run, "pause")
     if answer == "obeyed":
         assert (code, said) == (0, "paused\n")

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from judges.watch import Look, alarm, warning
 from wolf.cli import main
-from wolf.config import load
-from wolf.records import load_run
-from wolf.verdict import verdict
+from wolf.reading.records import load_run
+from wolf.reading.verdict import verdict
+from wolf.settings.config import load
 
 
 @pytest.mark.parametrize("preset", ["headline", "argument"])

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from wolf.cli import main
-from wolf.events import Event
-from wolf.records import Run
-from wolf.trackers import Tracker, parameters, tracker
+from wolf.reading.records import Run
+from wolf.reading.trackers import Tracker, parameters, tracker
+from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
@@ -105,7 +105,7 @@ def test_a_tracker_that_breaks_says_so_once_and_does_not_end_the_run(story: Stor
 def test_a_missing_library_is_one_sentence_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wolf.trackers.find_spec", lambda name: None)
+    monkeypatch.setattr("wolf.reading.trackers.find_spec", lambda name: None)
     arguments = ["run", "knobs", f"runs={tmp_path / 'runs'}", "--track", "wandb"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 3 and "pip install 'auto-wolf[trackers]'" in result.output

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from wolf.events import Event
-from wolf.proposals import waited
+from wolf.reading.proposals import waited
+from wolf.store.events import Event
 
 ASKED, TOLD = ("asked", {"purpose": "hunt"}), ("told", {})
 SENT, BACK = ("call", {"state": "reserved"}), ("call", {"state": "answered"})

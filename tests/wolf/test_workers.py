@@ -15,8 +15,8 @@ from judges.cage import Level
 from judges.command import CommandJudge
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
-from wolf.slots import Slot
-from wolf.workers import Job, LocalWorkers, Task
+from wolf.workers.local import Job, LocalWorkers, Task
+from wolf.workers.slots import Slot
 
 
 def workers(judge: Any, root: Path, count: int, scratch: Path, threads: int = 1) -> LocalWorkers:

@@ -18,20 +18,22 @@ from typing import Any
 from judges.llm import Prompt, Reply, Usage
 from population.evaluation import Evaluation, Status
 from population.variant import Variant
-from wolf import bodies, launch, proposing
-from wolf.asks import Ask
-from wolf.calls import Calls
-from wolf.config import Config
+from wolf import launch
+from wolf.control.stopping import Rules
 from wolf.errors import UsageError
-from wolf.events import Event
-from wolf.ledger import Ledger
-from wolf.llm import Fault, Kind, Model
-from wolf.models import build
-from wolf.prompting import Texts
-from wolf.proposer import Proposer
+from wolf.llm import proposing
+from wolf.llm.calls import Calls
+from wolf.llm.client import Fault, Kind, Model
+from wolf.llm.models import build
+from wolf.llm.prompting import Texts
+from wolf.llm.proposer import Proposer
+from wolf.llm.stock import Checks
 from wolf.search import Search
-from wolf.stock import Checks
-from wolf.stopping import Rules
+from wolf.settings.config import Config
+from wolf.store import bodies
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
+from wolf.strategy.asks import Ask
 
 DECISIONS = ("asked", "told", "crowned", "expedition")
 HASTE = 1_000_000.0  # seconds of patience: a replay never gives up
@@ -44,7 +46,7 @@ class Recorded:
         self._outcomes = iter(outcomes)
 
     def send(self, prompt: Prompt) -> Future[Reply]:
-        """See `wolf.llm.Model`."""
+        """See `wolf.llm.client.Model`."""
         outcome = next(self._outcomes, Fault(Kind.USELESS, "end of the recording"))
         future: Future[Reply] = Future()
         if isinstance(outcome, Fault):
@@ -54,7 +56,7 @@ class Recorded:
         return future
 
     def close(self) -> None:
-        """See `wolf.llm.Model`."""
+        """See `wolf.llm.client.Model`."""
 
 
 def replay(run_dir: Path) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from wolf.errors import SetupError
-from wolf.records import Run, load_run
-from wolf.terminal import duration, json_line, safe
+from wolf.reading.records import Run, load_run
+from wolf.reading.terminal import duration, json_line, safe
 
 if TYPE_CHECKING:
     from jinja2 import Environment

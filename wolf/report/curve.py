@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from wolf.records import Run
+from wolf.reading.records import Run
+from wolf.reading.rows import Z95, Belief
+from wolf.reading.terminal import decimals, number, safe
+from wolf.reading.verdict import by_holdout
 from wolf.report.svg import Box, Frame, Span, dots, heights, joined, path, roomy, spread, ticks
-from wolf.rows import Z95, Belief
-from wolf.terminal import decimals, number, safe
-from wolf.verdict import by_holdout
 
 WIDTH, HEIGHT = 960, 380
 _BOX = Box(64, 26, WIDTH - 140, HEIGHT - 42)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from wolf.lines import what_changed
-from wolf.records import Run
+from wolf.reading.lines import what_changed
+from wolf.reading.records import Run
+from wolf.reading.terminal import line, number
+from wolf.reading.tree import kept
 from wolf.report.story import leaders
-from wolf.terminal import line, number
-from wolf.tree import kept
 
 MOST = 3000  # variants drawn
 

@@ -17,12 +17,12 @@ from markupsafe import Markup
 from population.distance import Floats
 from population.knobs import Knob
 from population.surrogate import Hyper, Observations, Surrogate, newest_and_best
-from wolf.difference import value as written
-from wolf.records import Run
+from wolf.reading.difference import value as written
+from wolf.reading.records import Run
+from wolf.reading.rows import Z95
+from wolf.reading.terminal import line, safe
 from wolf.report.ground import Ground
 from wolf.report.svg import Box, Frame, Span, heights, joined, path, roomy, ticks
-from wolf.rows import Z95
-from wolf.terminal import line, safe
 
 LEAST = 6  # variants with a score before a model says anything
 STEPS = 33

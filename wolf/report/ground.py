@@ -12,7 +12,7 @@ from population.distance import SIGNATURE_SIZE, STRUCTURE_WEIGHT, Floats, Metric
 from population.genome import Genome
 from population.knobs import Space
 from population.literals import Value
-from wolf.records import Run
+from wolf.reading.records import Run
 
 _ROWS = 256  # of a table of distances at once: what lies between them is (rows, columns, knobs)
 

@@ -14,10 +14,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from wolf.records import Run
+from wolf.reading.records import Run
+from wolf.reading.terminal import number, safe
 from wolf.report.ground import Ground
 from wolf.report.svg import Box, Frame, Span, dots, joined, path
-from wolf.terminal import number, safe
 
 Points = NDArray[np.float64]
 

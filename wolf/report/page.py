@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from wolf.lines import what_changed, workers
-from wolf.records import Run
+from wolf.reading.lines import what_changed, workers
+from wolf.reading.records import Run
+from wolf.reading.rows import Belief
+from wolf.reading.terminal import duration, line, number
+from wolf.reading.verdict import by_holdout, places, verdict
 from wolf.report import story, vain
 from wolf.report.trust import statistics, trust
-from wolf.rows import Belief
-from wolf.terminal import duration, line, number
-from wolf.verdict import by_holdout, places, verdict
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from wolf.finalists import Finalist
+    from wolf.commands.finalists import Finalist
     from wolf.report.landscape import Map
 
 MOST_VARIANTS = 10_000  # rows in the table of variants; `wolf export` has them all
@@ -66,8 +66,8 @@ def _changed(run: Run) -> dict[str, Any]:
 
 
 def _judged(run: Run) -> dict[str, Any]:
-    from wolf.ballotbox import minutes
-    from wolf.finalists import judgement
+    from wolf.commands.finalists import judgement
+    from wolf.reading.ballotbox import minutes
 
     return {"finalists": _finalists(run), "judges": [*judgement(run), *minutes(run)]}
 
@@ -178,7 +178,7 @@ def _compared(run: Run) -> bool:
 
 def _knobs(run: Run) -> list[tuple[str, str, str]]:
     """Knobs of the champion that are not the seed's: name, there, here."""
-    from wolf.difference import knob_changes, value
+    from wolf.reading.difference import knob_changes, value
 
     if not _compared(run):
         return []
@@ -206,7 +206,7 @@ def _tree(run: Run, digits: int) -> Markup:
 
 def _lineage(run: Run, digits: int) -> list[dict[str, Any]]:
     """The champion's ancestors, the seed first: who, how good, what changed at each step."""
-    from wolf.difference import describe, knob_changes
+    from wolf.reading.difference import describe, knob_changes
     from wolf.report.svg import cover, whisker
 
     line_of = run.lineage(run.champion) if run.champion else []
@@ -225,7 +225,7 @@ def _lineage(run: Run, digits: int) -> list[dict[str, Any]]:
 
 def _finalists(run: Run) -> list[Finalist]:
     """For texts: the original, and the best."""
-    from wolf.finalists import finalists
+    from wolf.commands.finalists import finalists
 
     shown = finalists(run, FINALISTS) if run.read is not None else []
     return [*shown[-1:], *shown[:-1]]
@@ -233,7 +233,7 @@ def _finalists(run: Run) -> list[Finalist]:
 
 def variants(run: Run) -> Iterator[dict[str, Any]]:
     """Best first, then those without a score in the order they were proposed."""
-    from wolf.tables import TABLES
+    from wolf.reading.tables import TABLES
 
     rows = {row["variant"]: row for row in TABLES["variants"].rows(run)}
     asked = {ask.variant: ask for ask in reversed(run.asked.values())}

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from wolf.terminal import safe
+from wolf.reading.terminal import safe
 
 CONTEXT = 3
 MOST_ROWS = 600

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wolf.difference import describe, knob_changes, line_diff
-from wolf.records import Run
-from wolf.rows import Told
-from wolf.spending import spent
-from wolf.terminal import duration, line, number
-from wolf.verdict import by_holdout, places, verdict
+from wolf.reading.difference import describe, knob_changes, line_diff
+from wolf.reading.records import Run
+from wolf.reading.rows import Told
+from wolf.reading.spending import spent
+from wolf.reading.terminal import duration, line, number
+from wolf.reading.verdict import by_holdout, places, verdict
 
 MANY = 6  # knobs named before "and n more"
 
@@ -95,7 +95,7 @@ def _real(run: Run) -> Iterator[str]:
         size = number(abs(final["curse"]), digits)
         yield f"The search had {'flattered' if final['curse'] < 0 else 'undersold'} it by {size}."
     if run.told and "holdout" in run.told[0].metrics:
-        from wolf.finalists import judgement
+        from wolf.commands.finalists import judgement
 
         yield from judgement(run)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from wolf.rows import Z95, Belief
-from wolf.terminal import decimals, number
+from wolf.reading.rows import Z95, Belief
+from wolf.reading.terminal import decimals, number
 
 
 class Span(NamedTuple):

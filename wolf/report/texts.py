@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wolf.records import Run
-from wolf.terminal import safe
+from wolf.reading.records import Run
+from wolf.reading.terminal import safe
 
 MOST_BYTES = 1_200_000
 

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from wolf.records import Run
-from wolf.rows import Z95
-from wolf.spending import spent
-from wolf.terminal import duration, number
-from wolf.verdict import closing
+from wolf.reading.records import Run
+from wolf.reading.rows import Z95
+from wolf.reading.spending import spent
+from wolf.reading.terminal import duration, number
+from wolf.reading.verdict import closing
 
 TRUST = {
     "full": "computed by our scorer from answers that it checks (trust: full)",

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wolf.lines import what_changed
-from wolf.proposals import Tally
-from wolf.records import Run
+from wolf.reading.lines import what_changed
+from wolf.reading.proposals import Tally
+from wolf.reading.records import Run
+from wolf.reading.rows import Asked, Told
+from wolf.reading.terminal import line
 from wolf.report.story import leaders, misses
-from wolf.rows import Asked, Told
-from wolf.terminal import line
 
 
 @dataclass(slots=True)
@@ -84,6 +84,6 @@ def closest(run: Run) -> list[dict[str, Any]]:
 
 def models(run: Run) -> list[Tally]:
     """What language models brought: by operator, then by model."""
-    from wolf.proposals import models, operators
+    from wolf.reading.proposals import models, operators
 
     return [*(row for row in operators(run.events) if row.calls), *models(run.events)]

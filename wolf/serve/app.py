@@ -25,13 +25,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from wolf.errors import UsageError
-from wolf.records import Run
+from wolf.reading.records import Run
+from wolf.reading.terminal import line
 from wolf.serve import controls, views
 from wolf.serve.follow import Follower
 from wolf.serve.guard import Guard
 from wolf.serve.pages import Pages, digest
 from wolf.serve.shelf import BROKEN, Shelf
-from wolf.terminal import line
 
 LARGEST = 8 * 2**20  # bytes of a form
 LOOK = 0.4  # seconds between two looks at a run
@@ -116,7 +116,7 @@ class Dashboard:
 
     async def order(self, request: Request) -> Response:
         """Put an order into the inbox. What becomes of it, the run says: it is shown when it has been written down."""
-        from wolf.tell import send
+        from wolf.commands.tell import send
 
         follower = self._follower(request)
         if int(request.headers.get("content-length", 0)) > LARGEST:

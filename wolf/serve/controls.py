@@ -1,4 +1,4 @@
-"""From the fields of a form to an order. Whether it makes sense is for `wolf.tell` and for the run to say."""
+"""From the fields of a form to an order. Whether it makes sense is for `wolf.commands.tell` and for the run to say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wolf.errors import UsageError
-from wolf.records import Run
+from wolf.reading.records import Run
 
 Form = Mapping[str, str]
 

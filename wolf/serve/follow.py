@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from wolf.control.inbox import Inbox
 from wolf.errors import LedgerError
-from wolf.events import Event
-from wolf.inbox import Inbox
-from wolf.ledger import Ledger
-from wolf.lines import tell
-from wolf.lock import head, held
-from wolf.records import LEDGER, Run
+from wolf.reading.lines import tell
+from wolf.reading.records import LEDGER, Run
+from wolf.store.events import Event
+from wolf.store.ledger import Ledger
+from wolf.store.lock import head, held
 
 T = TypeVar("T")
 SAID = 200  # lines of the journal

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from wolf.records import Run
+from wolf.reading.records import Run
 from wolf.report import command
 from wolf.report.page import PARTS, common, pictures, script_data, spots
 from wolf.serve import views

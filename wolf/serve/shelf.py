@@ -8,12 +8,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from wolf.commands.runs import Entry
 from wolf.errors import WolfError
-from wolf.records import LEDGER, Run, touched
-from wolf.runs import Entry
+from wolf.reading.records import LEDGER, Run, touched
+from wolf.reading.spending import left
+from wolf.reading.terminal import duration, line
 from wolf.serve.follow import Follower, Mark, Pace, mark
-from wolf.spending import left
-from wolf.terminal import duration, line
 
 BROKEN = (WolfError, ValueError, KeyError, TypeError)  # what a ledger that is none of ours can raise
 POINTS = 60

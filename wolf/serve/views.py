@@ -12,17 +12,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from wolf.difference import describe, knob_changes
+from wolf.control.inbox import INBOX, Inbox
 from wolf.errors import UsageError
-from wolf.events import Event
-from wolf.inbox import INBOX, Inbox
-from wolf.lines import what_changed, workers
-from wolf.records import Run
+from wolf.reading.difference import describe, knob_changes
+from wolf.reading.lines import what_changed, workers
+from wolf.reading.records import Run
+from wolf.reading.rows import Belief, Intervention
+from wolf.reading.spending import elapsed, left, spent
+from wolf.reading.terminal import duration, line, number, safe
+from wolf.reading.verdict import places
 from wolf.report.page import variants as ranked
-from wolf.rows import Belief, Intervention
-from wolf.spending import elapsed, left, spent
-from wolf.terminal import duration, line, number, safe
-from wolf.verdict import places
+from wolf.store.events import Event
 
 ROWS = 100  # variants on a page
 ANSWERED = 12  # orders that are shown after they were answered
@@ -118,7 +118,7 @@ def checkin(run: Run) -> dict[str, Any]:
 
 
 def _card(run: Run, id: str) -> dict[str, Any]:
-    from wolf.cards import is_text
+    from wolf.reading.cards import is_text
 
     seed, files, belief = run.header.seed_variant, run.files(id), run.beliefs.get(id)
     prose = is_text(run)

@@ -1,0 +1,223 @@
+"""`wolf check`: is the configuration right, and what would a run of it do, take and leave behind."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wolf.reading.terminal import duration, line
+
+if TYPE_CHECKING:
+    from population.knobs import Knob
+    from population.literals import Value
+    from wolf.llm.estimate import Spending
+    from wolf.settings.config import BudgetConfig, Config
+
+
+ABSENT = "(only in templates)"
+
+
+@dataclass(frozen=True, slots=True)
+class KnobLine:
+    """One knob: its value in the seed variant and what it may become."""
+
+    name: str
+    value: Value
+    range: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        name: the run's name.
+        root: where the target is on this machine.
+        files: editable file -> its number of lines.
+        knobs: what can be turned in them.
+        judge: the judge's kind.
+        metric: what it measures.
+        goal: which way is better.
+        evaluations: the budget; None without one.
+        hours: the budget in wall-clock hours; None without one.
+        fresh: evaluations on fresh seeds after the search.
+        slots: evaluations at the same time.
+        seconds_each: what one evaluation takes at most; None if the judge does not say.
+        seconds_expected: what the whole run takes if evaluations take as long as usual; None if nobody knows.
+        seconds: what the whole run takes at most; None if nobody knows.
+        notes: what to know of the judge before believing its scores, and of files that have no knobs because of a slip.
+        runs: the folder that the run's own folder goes into, absolute.
+        spend: what its models will cost; None without any.
+        config: the resolved configuration.
+    """
+
+    name: str
+    root: str
+    files: dict[str, int]
+    knobs: tuple[KnobLine, ...]
+    judge: str
+    metric: str
+    goal: str
+    evaluations: int | None
+    hours: float | None
+    fresh: int
+    slots: int
+    seconds_each: float | None
+    seconds_expected: float | None
+    seconds: float | None
+    notes: tuple[str, ...]
+    runs: str
+    spend: Spending | None
+    config: dict[str, Any]
+
+
+def _unparsed(files: Mapping[str, str]) -> Iterator[str]:
+    """Says of each file of Python that is none; its knobs cannot be found."""
+    for name, text in files.items():
+        if name.endswith(".py"):
+            try:
+                ast.parse(text)
+            except (SyntaxError, ValueError, RecursionError) as error:
+                place = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+                yield f"{name}{place}: this Python cannot read it ({getattr(error, 'msg', error)}), so it has no knobs"
+
+
+def plan(config: Config) -> Plan:
+    """What a run of this configuration would do; raises `ConfigError` if a file cannot be read."""
+    from population.genome import Genome
+    from population.knobs import Space
+    from wolf.llm.estimate import estimate
+    from wolf.settings.target import Target
+
+    target = Target.of(config.target)
+    files = target.seed().files
+    space = Space.of(files, config.target.knobs)
+    values = Genome.of(files, space).values
+    fresh = 2 * config.confirm.seeds  # champion and seed
+    load = (config.budget, fresh, config.workers.slots)
+    data = config.to_dict()
+    config.judge.check(target.root)
+    return Plan(
+        name=config.name,
+        root=str(target.root),
+        files={file: len(text.splitlines()) for file, text in files.items()},
+        knobs=tuple(
+            KnobLine(name, values.get(name, ABSENT), _range(space[name]))
+            for name in space.names
+            if name in values or name in space.slots
+        ),
+        judge=data["judge"]["kind"],
+        metric=config.judge.name,
+        goal=config.judge.goal.value,
+        evaluations=config.budget.evaluations,
+        hours=config.budget.hours,
+        fresh=fresh,
+        slots=config.workers.slots,
+        seconds_each=config.judge.seconds_each,
+        seconds_expected=_total(*load, config.judge.seconds_expected),
+        seconds=_total(*load, config.judge.seconds_each),
+        notes=(*config.judge.notes, *_unparsed(files)),
+        runs=str(Path(config.runs).absolute()),
+        spend=estimate(config),
+        config=data,
+    )
+
+
+def _total(budget: BudgetConfig, fresh: int, slots: int, each: float | None) -> float | None:
+    """Seconds for all evaluations if one takes `each`; None if nothing bounds it."""
+    bounds = [3600 * budget.hours] if budget.hours is not None else []
+    if budget.evaluations is not None and each is not None:
+        bounds.append(math.ceil(budget.evaluations / slots) * each)
+    if not bounds or (fresh and each is None):
+        return None
+    return min(bounds) + math.ceil(fresh / slots) * (each or 0)
+
+
+def _range(knob: Knob) -> str:
+    if knob.choices:
+        return " | ".join(str(choice) for choice in knob.choices)
+    return f"{knob.low:g} .. {knob.high:g}{' log' if knob.log else ''}"
+
+
+def _spending(spend: Spending) -> str:
+    calls = "calls" if spend.calls is None else f"about {spend.calls} calls"
+    total = "" if spend.usd is None else f", together about ${spend.usd:.2f}"
+    if spend.usd_worst > spend.ceiling:
+        total = f"; NOTHING WILL BE ASKED, for one call may cost ${spend.usd_worst:.2f}: raise budget.usd"
+    return (
+        f"{calls} of {spend.prompt_tokens} tokens to {', '.join(spend.models)} at about ${spend.usd_each:.4f}{total}; "
+        f"never more than ${spend.ceiling:g} (budget.usd)"
+    )
+
+
+def _print(plan: Plan, command: str) -> None:
+    search = plan.config["search"]
+    files = ", ".join(f"{file} ({lines} line{'s'[: lines != 1]})" for file, lines in plan.files.items())
+    limits = [f"{plan.evaluations} evaluations"] if plan.evaluations else []
+    limits += [f"{plan.hours:g} hours"] if plan.hours else []
+    stop = " or ".join(limits) + (f", then {plan.fresh} more on fresh seeds" if plan.fresh else "")
+    threads = plan.config["workers"]["threads"]
+    take = []
+    if plan.seconds_expected is not None:
+        take.append("under a second" if plan.seconds_expected < 1 else f"about {duration(plan.seconds_expected)}")
+    if plan.seconds is not None:
+        take.append(f"at most {duration(plan.seconds)}")
+    if plan.seconds_each is not None:
+        take.append(f"one evaluation at most {duration(plan.seconds_each)}")
+    click.echo(f"{click.style(plan.name, bold=True)}: the configuration is right; `{command}` would")
+    for what, text in (
+        ("evolve", f"{files} in {plan.root}"),
+        ("judge by", f"{plan.judge}: {plan.metric}, {'lower' if plan.goal == 'minimize' else 'higher'} is better"),
+        ("search", f"{search['strategy']}, {search['mode']} mode, seed {search['seed']}"),
+        ("stop after", stop),
+        ("use", f"{plan.slots} worker{'s'[: plan.slots != 1]} of {threads} thread{'s'[: threads != 1]}"),
+        ("take", ", ".join(take) or "unknown: the judge sets no time limit"),
+        *([("spend", _spending(plan.spend))] if plan.spend else []),
+        ("write to", f"{plan.runs}/{plan.name}-*"),
+        *(("note", note) for note in plan.notes),
+    ):
+        click.echo(f"  {what:<11} {text}")
+    if not plan.knobs:
+        click.echo("  no knobs were found, so only the structure of the files can change: name Python's constants in")
+        click.echo("  ALL_CAPS, list choices under target.knobs, or let models propose (llm:)")
+        return
+    width = max(len(knob.name) for knob in plan.knobs)
+    now = max(len(line(str(knob.value), 40)) for knob in plan.knobs)
+    click.echo(f"\n  {len(plan.knobs)} knob{'s'[: len(plan.knobs) != 1]}")
+    for knob in plan.knobs:
+        click.echo(f"    {knob.name:<{width}}  {line(str(knob.value), 40):>{now}}   {line(knob.range, 80)}")
+
+
+@click.command()
+@click.argument("config")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--json", "as_json", is_flag=True, help="For machines: one JSON object.")
+@click.pass_context
+def command(ctx: click.Context, config: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check CONFIG (a YAML file, or the name of a preset) and say what a run of it would do, take and leave behind.
+
+    KEY=VALUE arguments go on top of the file: `budget.evaluations=20`.
+    """
+    from judges.base import JudgeError
+    from wolf.errors import ConfigError, WolfError
+    from wolf.settings.config import load
+
+    try:
+        found = plan(load(config, overrides))
+    except (WolfError, JudgeError) as error:
+        if not as_json:
+            raise
+        problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+        click.echo(json.dumps({"ok": False, "problems": [*problems]}))
+        ctx.exit(error.exit_code if isinstance(error, WolfError) else 3)
+    if as_json:
+        click.echo(json.dumps({"ok": True, **asdict(found)}))
+    else:
+        _print(found, " ".join(["wolf run", config, *overrides]))

@@ -1,0 +1,201 @@
+"""The commands that read a run: `wolf top | show | diff | tree`. None of them changes it.
+
+A run is named by its directory, by a folder of runs (the latest), by its name in ./runs, or not at all (the latest in
+./runs). A variant is named by `best`, `seed`, its id, or a unique beginning of its id. Every command has `--json`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from wolf.reading.records import Run, load_run
+from wolf.reading.rows import Belief
+from wolf.reading.terminal import json_line, line, number, safe
+from wolf.reading.verdict import places, verdict
+
+_run_argument = click.argument("run", required=False)
+_run_option = click.option("--run", "-r", help="Run directory, folder of runs, or name in ./runs.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+
+
+@click.command()
+@_run_argument
+@click.option("--count", "-n", type=click.IntRange(1), default=10, show_default=True, help="How many variants.")
+@_json_option
+def top(run: str | None, count: int, as_json: bool) -> None:
+    """The best variants of RUN by estimate, and what failed."""
+    found = load_run(run)
+    best = found.ranking()[:count]
+    failures = {said: len(group) for said, group in found.failures().items()}
+    if as_json:
+        facts = _facts(found)
+        rows = [{"rank": rank, **facts[id]} for rank, id in enumerate(best, 1)]
+        _json({**_state(found), "variants": rows, "failures": failures})
+        return
+    digits = places(found)
+    click.echo(f"{found.path} · {found.status} · {found.evaluations} evaluations · {len(found.variants)} variants")
+    click.echo(verdict(found).sentence + "\n")
+    click.echo(f"{'':>4} {line(found.header.metric, 9):>9} {'±':>7} {'n':>3}  {'variant':<12}  {'made by':<18}  what")
+    for rank, id in enumerate(best, 1):
+        belief, proposal = found.beliefs[id], found.variants[id]
+        mark = "★" if id == found.champion else " "
+        spread = number(belief.sigma, digits) if 0 < belief.sigma < math.inf else ""
+        scores = f"{number(belief.mean, digits):>9} {spread:>7} {belief.n:>3}"
+        _line(f"{rank:>3}{mark} {scores}  {id}  {line(proposal.origin, 18):<18}  {line(proposal.note)}")
+    if failures:
+        click.echo(f"\n{sum(failures.values())} failed:")
+        for said, times in list(failures.items())[:5]:
+            _line(f"{times:>4} × {said}")
+
+
+@click.command()
+@click.argument("variant", default="best")
+@_run_option
+@_json_option
+def show(variant: str, run: str | None, as_json: bool) -> None:
+    """One VARIANT: where it came from, every evaluation of it, and its diff against its parent."""
+    from wolf.reading.difference import describe, knob_changes, line_diff
+    from wolf.reading.tables import TABLES
+
+    found = load_run(run)
+    id = found.resolve(variant)
+    proposal, files = found.variants[id], found.files(id)
+    parent = next((known for known in proposal.parents if known in found.variants), None)
+    before: Mapping[str, str] = found.files(parent) if parent else {}
+    changes = knob_changes(found, before, files) if parent else {}
+    diff = line_diff(before, files) if parent else ""
+    told = [told for told in found.told if told.variant == id]
+    if as_json:
+        readings = [row for row in TABLES["evaluations"].rows(found) if row["variant"] == id]
+        pairs = {name: list(pair) for name, pair in changes.items()}
+        _json({**_facts(found)[id], "changes": pairs, "diff": diff, "evaluations": readings, "files": dict(files)})
+        return
+    digits = places(found)
+    name = " · the champion" if id == found.champion else " · the seed" if id == found.header.seed_variant else ""
+    click.echo(f"variant {id}{name}")
+    made = f"{proposal.origin} from {', '.join(proposal.parents)}" if proposal.parents else proposal.origin
+    ranking = found.ranking()
+    rank = f", rank {ranking.index(id) + 1} of {len(ranking)}" if id in ranking else ""
+    for label, text in (
+        ("made by", line(made)),
+        ("note", line(proposal.note)),
+        ("changed", line(describe(changes))),
+        ("believed", f"{line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}{rank}"),
+        ("files", line(", ".join(f"{path} ({_lines(text)})" for path, text in files.items()))),
+    ):
+        if text:
+            click.echo(f"  {label:<9} {text}")
+    for reading in told:
+        score = number(reading.score, digits) if reading.ok else reading.status
+        facts = f"#{reading.ordinal} {reading.purpose}, seed {reading.seed}: {score} in {reading.seconds:.1f}s"
+        _line(f"  {facts}, {reading.outcome}: {line(reading.reason)}")
+    said = next((reading.feedback for reading in reversed(told) if reading.feedback.strip()), "")
+    if said:
+        click.echo("\nfeedback of its last evaluation that gave any:")
+        click.echo("\n".join(f"  | {text}" for text in safe(said).splitlines()))
+    if diff:
+        click.echo(f"\nagainst its parent {parent}:")
+        _echo_diff(diff)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b", required=False)
+@_run_option
+@_json_option
+def diff(a: str, b: str | None, run: str | None, as_json: bool) -> None:
+    """What changed from A to B; with A alone, from the seed to A (`wolf diff best`)."""
+    from wolf.reading.difference import describe
+
+    found = load_run(run)
+    old, new, changes, gain, lines = found.diff(*((a, b) if b is not None else ("seed", a)))
+    if as_json:
+        pairs = {name: list(pair) for name, pair in changes.items()}
+        _json({"from": old, "to": new, "changes": pairs, "gain": gain and gain._asdict(), "diff": lines})
+        return
+    digits = places(found)
+    click.echo(f"{old} -> {new}")
+    for id in (old, new):
+        click.echo(f"  {id}  {line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}")
+    if gain is not None and old != new:
+        click.echo(f"  better by {number(gain.mean, digits)} ({gain.interval(digits)}), by search scores")
+    if changes:
+        click.echo(f"  knobs: {line(describe(changes))}")
+    click.echo("" if lines else "  the files are the same")
+    _echo_diff(lines)
+
+
+@click.command()
+@_run_argument
+@click.option("--all", "everything", is_flag=True, help="Also the variants that were never kept.")
+@_json_option
+def tree(run: str | None, everything: bool, as_json: bool) -> None:
+    """Who came from whom in RUN; the champion's line is the trunk."""
+    from wolf.reading.tree import grow
+
+    found = load_run(run)
+    branches = grow(found, everything=everything)
+    if as_json:
+        facts = _facts(found)
+        _json({**_state(found), "variants": [facts[branch.variant] for branch in branches]})
+        return
+    digits, crowned = places(found), {crown.variant for crown in found.crowned}
+    told = {told.variant for told in found.told}
+    for branch in branches:
+        id = branch.variant
+        belief, proposal = found.beliefs.get(id), found.variants[id]
+        mark = "★" if id == found.champion else "◆" if id in crowned else "○" if belief else "✗"
+        score = number(belief.mean, digits) if belief else "failed" if id in told else "waiting"
+        hidden = f"  (+{branch.hidden} not kept)" if branch.hidden else ""
+        _line(f"{branch.indent}{mark} {id[:8]} {score:>8}  {line(proposal.origin)}{hidden}  {line(proposal.note)}")
+    click.echo("★ champion  ◆ was champion  ○ scored  ✗ failed or not scored")
+
+
+def _state(run: Run) -> dict[str, Any]:
+    told = verdict(run)
+    return {
+        "run": str(run.path), "name": run.header.name, "status": run.status, "strategy": run.header.strategy,
+        "metric": run.header.metric, "goal": run.header.goal.value, "evaluations": run.evaluations,
+        "champion": run.champion, "seed": run.header.seed_variant, "noise": run.noise,
+        "gain": told.gain and told.gain._asdict(), "fresh": told.fresh, "verdict": told.sentence,
+        "warning": told.warning,
+    }  # fmt: skip
+
+
+def _facts(run: Run) -> dict[str, dict[str, Any]]:
+    from wolf.reading.tables import TABLES
+
+    return {row["variant"]: row for row in TABLES["variants"].rows(run)}
+
+
+def _belief(belief: Belief | None, digits: int) -> str:
+    return f"{belief.text(digits)} (n {belief.n})" if belief else "not scored"
+
+
+def _json(value: Any) -> None:
+    click.echo(json_line(value))
+
+
+def _line(text: str) -> None:
+    """One line, cut to the terminal's width if there is one."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(text)
+    click.echo(text if len(text) <= width else text[: width - 1] + "…")
+
+
+def _echo_diff(text: str) -> None:
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    plain = bool(os.environ.get("NO_COLOR"))
+    for row in safe(text).splitlines():
+        click.echo(row if plain else click.style(row, fg=colours.get(row[:1])))
+
+
+def _lines(text: str) -> str:
+    count = text.count("\n")
+    return f"{count} line{'s'[: count != 1]}"

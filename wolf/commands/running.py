@@ -1,0 +1,132 @@
+"""`wolf run` and `wolf resume`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wolf.commands.locking import choose_level, sandbox_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from judges.cage import Level
+    from wolf.reading.display import Display
+    from wolf.settings.config import Config
+    from wolf.store.events import Observer
+    from wolf.store.ledger import Ledger
+
+track_option = click.option(
+    "--track", multiple=True, type=click.Choice(["tensorboard", "mlflow", "wandb"]),
+    help="Also tell a tracker (pip install 'auto-wolf[trackers]'); may be given more than once.",
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("config")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@track_option
+@sandbox_options
+@click.pass_context
+def run(
+    ctx: click.Context,
+    config: str,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    track: tuple[str, ...],
+    sandbox: str | None,
+    unsafe: bool,
+) -> None:
+    """Search by CONFIG (a YAML file, or the name of a preset) until its budget is spent.
+
+    KEY=VALUE arguments go on top of the file: `budget.evaluations=20 search.strategy=greedy`.
+    """
+    from wolf import launch
+    from wolf.reading.display import choose
+    from wolf.settings.config import load
+
+    settings = load(config, overrides)
+    if track:
+        from wolf.reading.trackers import require
+
+        require(track)  # before there is a run directory
+    level = choose_level(settings, sandbox, unsafe, as_json)
+    ledger = launch.create(settings, level)
+    with ledger, choose("json" if as_json else "auto", path=ledger.run_dir) as show:
+        for event in ledger.events():
+            show(event)
+        try:
+            code = _drive(ledger, settings, level, show, track)
+        except Exception:
+            if all(event.kind in ("run", "variant") for event in ledger.events()):  # nothing that could be resumed
+                shutil.rmtree(ledger.run_dir, ignore_errors=True)
+            raise
+    ctx.exit(code)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@track_option
+@sandbox_options
+@click.pass_context
+def resume(
+    ctx: click.Context, run: str | None, as_json: bool, track: tuple[str, ...], sandbox: str | None, unsafe: bool
+) -> None:
+    """Go on with RUN (a run directory; the latest in ./runs if it is left out) where it was stopped or killed."""
+    from wolf import launch
+    from wolf.reading.display import choose
+    from wolf.reading.records import Run, find_run
+
+    if track:
+        from wolf.reading.trackers import require
+
+        require(track)
+    ledger, settings = launch.open_run(find_run(run))
+    with ledger:
+        level = choose_level(settings, sandbox, unsafe, as_json)
+        so_far = Run.of(ledger.events(), path=ledger.run_dir, locked=True)
+        with choose("json" if as_json else "auto", path=ledger.run_dir, so_far=so_far) as show:
+            code = _drive(ledger, settings, level, show, track)
+    ctx.exit(code)
+
+
+def _drive(ledger: Ledger, settings: Config, level: Level, show: Display, track: Sequence[str]) -> int:
+    """Search; whatever happens, leave a results.tsv beside the ledger. Returns the exit code."""
+    from wolf import launch
+    from wolf.errors import LedgerError
+    from wolf.reading.records import Run
+    from wolf.reading.tables import write_results_tsv
+
+    observers: list[Observer] = [show]
+    if track:
+        from wolf.reading.trackers import tracker
+
+        observers += [
+            tracker(name, Run.of(ledger.events(), path=ledger.run_dir, locked=True), show.say) for name in track
+        ]
+    if settings.check_in is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        from wolf.control.prompter import Prompter
+
+        observers.append(Prompter(ledger.run_dir, click.echo))
+    try:
+        if launch.drive(ledger, settings, level, observers, show.say) is not None:
+            return 0
+        stopped = next(event for event in reversed([*ledger.events()]) if event.kind == "stopped")
+        return 128 + (stopped.body["signal"] or signal.SIGINT)
+    finally:
+        try:
+            with (ledger.run_dir / "results.tsv").open("w", encoding="utf-8") as out:
+                write_results_tsv(Run.of(ledger.events()), out)
+        except (OSError, LedgerError) as error:  # whatever ended the run says more
+            show.say(f"no results.tsv: {error}")

@@ -1,0 +1,93 @@
+"""`wolf runs`: every run of a folder in one line each, the latest first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from wolf.errors import UsageError, WolfError
+from wolf.reading.records import LEDGER, Run, load_run, touched
+from wolf.reading.terminal import duration, json_line, line, number
+
+NARROW = 100  # columns, below which the sentence is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run.
+
+    Attributes:
+        path: its directory.
+        touched: Unix seconds of the last writing.
+        status: see `Run.status`; `unreadable` if its ledger cannot be read, and `sentence` says why.
+        best: what is believed of its champion, as text.
+        sentence: the verdict.
+    """
+
+    path: str
+    touched: float
+    status: str
+    name: str = ""
+    strategy: str = ""
+    evaluations: int = 0
+    metric: str = ""
+    best: str = ""
+    gain: str = ""
+    sentence: str = ""
+
+    @staticmethod
+    def of(run: Run) -> Entry:
+        """Of a run that was read."""
+        from wolf.reading.verdict import places, verdict
+
+        said, digits, path = verdict(run), places(run), run.path or Path()
+        belief = run.beliefs.get(run.champion or "")
+        return Entry(
+            str(path), touched(path), run.status, run.header.name, run.header.strategy, run.evaluations,
+            run.header.metric, belief.text(digits) if belief else "",
+            number(said.gain.mean, digits) if said.gain else "", said.sentence,
+        )  # fmt: skip
+
+    @staticmethod
+    def unreadable(path: Path, error: Exception) -> Entry:
+        """Of a run that could not be read, and why."""
+        return Entry(str(path), touched(path), "unreadable", path.name, sentence=line(str(error), 300))
+
+
+def entries(folder: Path) -> Iterator[Entry]:
+    """The runs in `folder`, the latest first. A run that cannot be read is an entry, not an error."""
+    runs = sorted((ledger.parent for ledger in folder.glob(f"*/{LEDGER}")), key=touched, reverse=True)
+    for path in runs:
+        try:
+            yield Entry.of(load_run(path))
+        except (WolfError, ValueError, KeyError) as error:
+            yield Entry.unreadable(path, error)
+
+
+@click.command()
+@click.argument("folder", default="runs", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines: one object per run.")
+def runs(folder: Path, as_json: bool) -> None:
+    """All runs in FOLDER (./runs), the latest first: how they stand and what they found."""
+    found = list(entries(folder))
+    if not found:
+        raise UsageError(f"no run in {folder}: start one with `wolf run CONFIG`, or name the folder where yours are")
+    if as_json:
+        for entry in found:
+            click.echo(json_line(asdict(entry)))
+        return
+    from shutil import get_terminal_size
+
+    width, now = get_terminal_size((200, 24)).columns, time.time()
+    longest = min(34, max(len(Path(entry.path).name) for entry in found))
+    click.echo(f"{'run':<{longest}}  {'status':<10} {'evals':>6}  {'best':<16} {'gain':>9}  {'ago':>4}")
+    for entry in found:
+        name, ago = line(Path(entry.path).name, longest), duration(now - entry.touched).split()[0]
+        row = f"{name:<{longest}}  {entry.status:<10} {entry.evaluations:>6}  {line(entry.best, 16):<16} "
+        row += f"{entry.gain:>9}  {ago:>4}"
+        row += f"  {entry.sentence}" if width >= NARROW or entry.status == "unreadable" else ""
+        click.echo(row if len(row) <= width else row[: width - 1] + "…")

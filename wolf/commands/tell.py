@@ -1,0 +1,208 @@
+"""`wolf tell RUN ...`: orders for a run that is going on, through its inbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wolf.errors import SetupError, UsageError
+
+if TYPE_CHECKING:
+    from wolf.reading.records import Run
+
+PATIENCE = 3.0  # seconds to wait for the run's answer
+LOOK = 0.05
+NAMES = ("variant", "better", "worse", "parent")  # fields that name a variant: `best` is the best that one sees
+
+
+class _Orders(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"there is no order {args[0]!r}; expected one of {', '.join(sorted(self.commands))}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Orders, subcommand_metavar="ORDER [ARGUMENTS]...", options_metavar="")
+@click.argument("run", metavar="RUN")
+@click.pass_context
+def command(ctx: click.Context, run: str) -> None:
+    """Tell RUN (a run directory, or a folder of runs for the latest in it) what to do.
+
+    What is ordered is written down in the run, survives a crash, and is shown in the report. A run that is not being
+    worked on obeys when it is resumed.
+    """
+    ctx.obj = run
+
+
+@command.command()
+@click.pass_obj
+def pause(run: str) -> None:
+    """Ask for no new evaluation until `go`."""
+    _tell(run, {"order": "pause"})
+
+
+@command.command()
+@click.pass_obj
+def go(run: str) -> None:
+    """Go on after a pause or a check-in."""
+    _tell(run, {"order": "go"})
+
+
+@command.command()
+@click.option("--now", is_flag=True, help="Do not wait for the evaluations under way.")
+@click.pass_obj
+def stop(run: str, now: bool) -> None:
+    """Stop after the evaluations under way; `wolf resume` goes on."""
+    _tell(run, {"order": "stop", "now": now})
+
+
+@command.command()
+@click.pass_obj
+def finish(run: str) -> None:
+    """It is good enough: confirm the champion on fresh seeds, sum up and end."""
+    _tell(run, {"order": "finish"})
+
+
+@command.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def memo(run: str, file: Path) -> None:
+    """A new memo for the language models, from FILE."""
+    _tell(run, {"order": "memo", "text": _text(file)})
+
+
+@command.command()
+@click.argument("text", nargs=-1, required=True)
+@click.pass_obj
+def say(run: str, text: tuple[str, ...]) -> None:
+    """One more line for the memo: what to look for, what is off limits."""
+    _tell(run, {"order": "instruction", "text": " ".join(text)})
+
+
+@command.command()
+@click.argument("variant")
+@click.option("--alone", is_flag=True, help="Only this variant, not what descends from it.")
+@click.pass_obj
+def veto(run: str, variant: str, alone: bool) -> None:
+    """VARIANT and all that descends from it is never a parent, incumbent or champion."""
+    _tell(run, {"order": "veto", "variant": variant, "alone": alone})
+
+
+@command.command()
+@click.argument("variant")
+@click.pass_obj
+def pin(run: str, variant: str) -> None:
+    """VARIANT stays a parent, whatever the pool says, and gets a share of the children."""
+    _tell(run, {"order": "pin", "variant": variant})
+
+
+@command.command()
+@click.argument("variant")
+@click.pass_obj
+def free(run: str, variant: str) -> None:
+    """Take back the veto or the pin of VARIANT."""
+    _tell(run, {"order": "free", "variant": variant})
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--parent", default="seed", show_default=True, help="Where the other files come from.")
+@click.option("--note", default="", help="What you changed, in a line.")
+@click.pass_obj
+def inject(run: str, files: tuple[Path, ...], parent: str, note: str) -> None:
+    """Evaluate a variant of your own next: FILES by the names that the target gives them."""
+    names = _names(run)
+    texts = {}
+    for file in files:
+        fits = [name for name in names if name == file.as_posix() or Path(name).name == file.name]
+        if len(fits) != 1 and len(names) > 1:
+            raise UsageError(f"{file}: the target has the files {', '.join(names)}; name yours like one of them")
+        texts[fits[0] if fits else names[0]] = _text(file)
+    _tell(run, {"order": "inject", "files": texts, "parent": parent, "note": note})
+
+
+@command.command()
+@click.argument("better")
+@click.argument("worse")
+@click.option("--people", default=1, show_default=True, help="How many thought so.")
+@click.pass_obj
+def prefer(run: str, better: str, worse: str, people: int) -> None:
+    """You, or other readers, like the text BETTER more than the text WORSE: a vote in the rating."""
+    _tell(run, {"order": "vote", "better": better, "worse": worse, "people": people})
+
+
+def _names(run: str) -> list[str]:
+    from wolf.reading.records import load_run
+
+    found = load_run(run)
+    return list(found.files(found.header.seed_variant))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8 text (byte {error.start})") from error
+
+
+def send(run: Run, order: Mapping[str, Any], by: str) -> str:
+    """Check an order, and post it into the inbox of `run`. Returns its id.
+
+    Raises:
+        UsageError: if it makes no sense, or the run takes none, in one sentence.
+    """
+    from wolf.control.inbox import post
+    from wolf.control.orders import OrderError, check
+
+    assert run.path is not None
+    if run.status == "finished":
+        raise UsageError(f"{run.path} is finished and takes no orders; look at it with `wolf report {run.path}`")
+    if order["order"] == "stop" and not run.locked:
+        raise UsageError(f"nobody is working on {run.path}, so there is nothing to stop")
+    order = {"by": by, **{key: run.resolve(said) if key in NAMES else said for key, said in order.items()}}
+    try:
+        check(order)
+    except OrderError as error:
+        raise UsageError(str(error)) from error
+    return post(run.path, order)
+
+
+def _tell(where: str, order: Mapping[str, Any]) -> None:
+    """Post an order, and say what came of it.
+
+    Raises:
+        UsageError: if it is refused, or the run takes none.
+        SetupError: if the run does not answer.
+    """
+    from wolf.reading.records import find_run, load_run
+
+    path = find_run(where)
+    run = load_run(path)
+    id = send(run, order, "terminal")
+    if not run.locked:
+        click.echo(f"nobody is working on {path}: it will be obeyed after `wolf resume {path}`")
+        return
+    click.echo(_answer(path, id, len(run.events)))
+
+
+def _answer(path: Path, id: str, seen: int) -> str:
+    """What the run wrote down about an order."""
+    from wolf.reading.rows import Intervention
+    from wolf.store.ledger import Ledger
+
+    waited = time.monotonic() + PATIENCE
+    with Ledger.open(path) as ledger:
+        while time.monotonic() < waited:
+            for event in ledger.events(seen):
+                if event.kind in ("intervention", "refused") and event.body["id"] == id:
+                    if event.kind == "refused":
+                        raise UsageError(f"refused: {event.body['reason']}")
+                    return Intervention.of(event).sentence
+            time.sleep(LOOK)
+    raise SetupError(f"{path} has not answered yet; the order waits in {path / 'inbox'} and will be obeyed")

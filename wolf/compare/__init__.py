@@ -1,0 +1,1 @@
+"""`wolf compare`: many runs, side by side, with the statistics that it takes."""

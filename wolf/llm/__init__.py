@@ -1,0 +1,1 @@
+"""Proposals of language models, from the prompt to the checked edit, on the books."""

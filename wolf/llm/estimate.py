@@ -1,0 +1,85 @@
+"""What the models of a run will probably cost, and what they can cost at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from judges.llm import Prompt, Usage
+from population.knobs import Space
+from population.pool import Population
+from wolf.llm.prompting import Context, Texts
+from wolf.llm.proposing import rules
+from wolf.settings.config import Config
+from wolf.settings.target import Target
+from wolf.strategy.hunt import BASELINE_READINGS, surveyed
+
+BYTES_PER_TOKEN = 3.5  # of code and English, about
+HISTORY = 6_000  # bytes of what the run has found out, on top of the first prompt
+USUAL_REPLY = 4_000  # tokens of four ideas, thinking included
+CALLS_PER_EVALUATION = (
+    1.0  # measured: of four ideas one is evaluated; the others are duplicates, broken or screened out
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """An estimate in dollars.
+
+    Attributes:
+        models: who is asked.
+        calls: how often, probably; None if only time limits the run.
+        prompt_tokens: size of a usual prompt.
+        usd_each: what one call costs usually, averaged over the models.
+        usd_worst: what the dearest call can cost; so much is reserved for it.
+        usd: what the run will probably cost; never more than `ceiling`.
+        ceiling: `budget.usd`.
+    """
+
+    models: tuple[str, ...]
+    calls: int | None
+    prompt_tokens: int
+    usd_each: float
+    usd_worst: float
+    usd: float | None
+    ceiling: float
+
+
+def estimate(config: Config) -> Spending | None:
+    """What proposals will cost; None without an `llm:` section."""
+    llm = config.llm
+    if llm is None:
+        return None
+    system, user = _first_prompt(config)
+    cached, fresh = int(len(system.encode()) / BYTES_PER_TOKEN), int((len(user.encode()) + HISTORY) / BYTES_PER_TOKEN)
+    each, worst = [], []
+    for model in llm.models:
+        price, length = llm.price(model.name), llm.length(model.name)
+        assert price is not None, "checked when the configuration was read"
+        each.append(price.cost(Usage(fresh, min(USUAL_REPLY, length), cache_read=cached)))
+        worst.append(price.worst(Prompt("llm:edit", system, user + " " * HISTORY, length)))
+    calls, evaluations = None, config.budget.evaluations
+    if evaluations is not None:
+        hunt = max(0, evaluations - BASELINE_READINGS - surveyed(config.search.survey, evaluations))
+        calls = round(CALLS_PER_EVALUATION * llm.share * hunt) + (evaluations // llm.explain if llm.explain else 0)
+    ceiling, mean = config.budget.usd or 0.0, sum(each) / len(each)
+    return Spending(
+        models=tuple(model.name for model in llm.models),
+        calls=calls,
+        prompt_tokens=cached + fresh,
+        usd_each=mean,
+        usd_worst=max(worst),
+        usd=None if calls is None else min(ceiling, calls * mean),
+        ceiling=ceiling,
+    )
+
+
+def _first_prompt(config: Config) -> tuple[str, str]:
+    """The static and the varying part of what a model would be asked about the seed variant."""
+    assert config.llm is not None
+    target = Target.of(config.target)
+    seed = target.seed()
+    space = Space.of(seed.files, dict(config.target.knobs))
+    context = Context(Population(space, config.judge.goal, lambda id: seed), [], [])
+    places = context.places("edit", seed.id, None) | {"ideas": config.llm.ideas}
+    texts = Texts(config.llm.prompts)
+    return texts.fill("rules", rules(config, target)), texts.fill("edit", places)

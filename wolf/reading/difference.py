@@ -1,0 +1,87 @@
+"""What differs between two variants: the knobs, and the lines."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from wolf.reading.records import Run
+from wolf.reading.rows import Gain
+
+LONGEST = 36  # characters of a value in a line; choices of a text may be sentences
+
+Files = Mapping[str, str]
+Changes = Mapping[str, tuple[Any, Any]]
+
+
+class Difference(NamedTuple):
+    """What changed from one variant to another.
+
+    Attributes:
+        old: id of the one.
+        new: id of the other.
+        changes: knobs with other values, name -> (old, new).
+        gain: by how much search scores put the new one ahead; None where one has no score.
+        lines: a unified diff of the files, as the candidates wrote them: not safe to print as it is.
+    """
+
+    old: str
+    new: str
+    changes: Changes
+    gain: Gain | None
+    lines: str
+
+
+def between(run: Run, old: str, new: str) -> Difference:
+    """What changed from `old` to `new`, which are ids."""
+    before, after = run.files(old), run.files(new)
+    return Difference(old, new, knob_changes(run, before, after), run.gain(new, old), line_diff(before, after))
+
+
+def line_diff(old: Files, new: Files, *, context: int = 3) -> str:
+    """A unified diff over all files, `git apply`-able; empty when nothing differs. Candidates' text, not made safe."""
+    parts: list[str] = []
+    for path in sorted(old.keys() | new.keys()):
+        before, after = old.get(path), new.get(path)
+        if before == after:
+            continue
+        names = (f"a/{path}" if before is not None else "/dev/null", f"b/{path}" if after is not None else "/dev/null")
+        lines = difflib.unified_diff(_lines(before), _lines(after), *names, n=context)
+        for line in lines:
+            parts.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+    return "".join(parts)
+
+
+def knob_changes(run: Run, old: Files, new: Files) -> Changes:
+    """The knobs that have different values in `old` and `new`: name -> (old value, new value), in the file's order."""
+    from population.genome import Genome
+    from population.knobs import Space
+
+    overrides = run.header.config.get("target", {}).get("knobs") or {}
+    space = Space.of(run.files(run.header.seed_variant), overrides)
+    before, after = Genome.of(old, space).values, Genome.of(new, space).values
+    return {name: (before[name], after[name]) for name in before if name in after and before[name] != after[name]}
+
+
+def describe(changes: Changes) -> str:
+    """`LR 0.02 → 0.013, DEPTH 4 → 6`; candidates' text, not made safe."""
+    return ", ".join(f"{name} {_brief(old)} → {_brief(new)}" for name, (old, new) in changes.items())
+
+
+def value(knob: Any) -> str:
+    """A knob's value as a person writes it."""
+    return f"{knob:.4g}" if isinstance(knob, float) else str(knob)
+
+
+def _brief(knob: Any) -> str:
+    text = value(knob)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
+
+
+def _lines(text: str | None) -> list[str]:
+    """Split at newlines only: `splitlines` would also split at form feeds and U+2028, which are part of a line."""
+    if not text:
+        return []
+    lines = text.split("\n")
+    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

@@ -1,0 +1,365 @@
+"""Reading a run: frozen rows folded from the ledger's events.
+
+    run = load_run("runs/knobs-1121-1840")
+    run.best().files, run.lineage(), run.diff("seed", "best").changes, run.evaluations_frame()
+
+`Run.add` is the fold; the live display folds the same way, one event at a time, so what a person watches and what they
+read afterwards cannot differ. Scores are in the user's units; only `gain` turns them into "positive is better".
+"""
+
+from __future__ import annotations
+
+import glob
+import math
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wolf.errors import UsageError
+from wolf.reading.rows import Z95, Asked, Belief, Crowned, Expedition, Gain, Header, Intervention, Proposal, Told
+from wolf.store.events import Event
+
+if TYPE_CHECKING:
+    import pandas
+
+    from population.variant import Variant
+    from wolf.reading.difference import Difference
+
+LEDGER = "ledger.db"
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Run:
+    """One run, folded from its events in order.
+
+    Attributes:
+        header: how it was started.
+        path: its directory; None for a fold of events that never lay on a disk.
+        read: fetches a variant's files by id.
+        locked: whether a process is working on it.
+        told: evaluations in the order they came back, confirmations included (`purpose` is `confirm`).
+        working: evaluations that were started and have not come back, by ordinal.
+        beliefs: the latest about each variant.
+        events: every event, as it was stored.
+        interventions: what a person ordered, in order.
+        barred: variants that a person's veto keeps from being parents or champion.
+        pinned: variants that a person keeps as parents.
+        checkin: the body of the `checkin` event that is open; None if none is.
+        alarms: the `alarm` events.
+        still: whether it is paused and nothing is under way.
+        seconds: time the run has been active, without pauses and without the time before a resume.
+        sandboxes: what candidates were locked into, by the evaluation after which that began.
+        final: the body of the `finished` event.
+    """
+
+    header: Header
+    path: Path | None = None
+    read: Callable[[str], Mapping[str, str]] | None = None
+    locked: bool = False
+    variants: dict[str, Proposal] = field(default_factory=dict)
+    asked: dict[int, Asked] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    working: dict[int, Asked] = field(default_factory=dict)
+    beliefs: dict[str, Belief] = field(default_factory=dict)
+    crowned: list[Crowned] = field(default_factory=list)
+    expeditions: dict[int, Expedition] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    interventions: list[Intervention] = field(default_factory=list)
+    barred: frozenset[str] = frozenset()
+    pinned: tuple[str, ...] = ()
+    checkin: Mapping[str, Any] | None = None
+    alarms: list[Event] = field(default_factory=list)
+    still: bool = False
+    seconds: float = 0.0
+    sandboxes: dict[int, str] = field(default_factory=dict)
+    noise: float | None = None
+    reason: str = ""
+    final: Mapping[str, Any] | None = None
+    _leads: str | None = None
+
+    @staticmethod
+    def of(events: Iterable[Event], **known: Any) -> Run:
+        """Fold `events`, the first of which is the `run` event; `known` are further fields.
+
+        Raises:
+            ValueError: if there is no `run` event at the start.
+        """
+        rest = iter(events)
+        first = next(rest, None)
+        if first is None or first.kind != "run":
+            raise ValueError("a run's first event is `run`; this history has none")
+        run = Run(Header.of(first.body), **known)
+        for event in (first, *rest):
+            run.add(event)
+        return run
+
+    def add(self, event: Event) -> None:
+        """Fold one event. Kinds that are not known here are kept in `events` and change nothing else."""
+        body = event.body
+        if self.events and event.kind != "resumed" and not self.still:
+            self.seconds += max(0.0, event.time - self.events[-1].time)
+        self.events.append(event)
+        match event.kind:
+            case "run":
+                self.sandboxes[0] = self.header.sandbox
+            case "variant":
+                parents = tuple(body["parents"])
+                self.variants[body["id"]] = Proposal(body["id"], parents, body["origin"], body["note"], body["files"])
+            case "asked":
+                asked = Asked.of(event)
+                self.asked[asked.ordinal] = self.working[asked.ordinal] = asked
+            case "told":
+                self._tell(Told.of(event))
+            case "crowned":
+                gain = Gain(*(body["gain"][key] for key in Gain._fields)) if body.get("gain") else None
+                self.crowned.append(Crowned(body["ordinal"], self.evaluations, body["variant"], body["previous"], gain))
+            case "expedition":
+                self._travel(body)
+            case "evaluated":  # finished before its turn; it is told when those asked before it have been
+                self.working.pop(body["ordinal"], None)
+            case "resumed":  # what was in flight is started again
+                back = {told.ordinal for told in self.told}
+                lost = {ordinal: asked for ordinal, asked in self.asked.items() if ordinal not in back}
+                self.working = {ordinal: replace(asked, time=event.time) for ordinal, asked in lost.items()}
+                self.reason, self.final = "", None
+                if (level := body.get("sandbox", self.sandbox)) != self.sandbox:
+                    self.sandboxes[self.evaluations] = level
+            case "intervention":
+                self.interventions.append(Intervention.of(event))
+            case "steered":
+                self.barred, self.pinned = frozenset(body["barred"]), tuple(body["pinned"])
+                self._leads = body["champion"] and body["champion"]["id"]
+                for id, belief in body["estimates"].items():
+                    if told := Belief.of(belief):
+                        self.beliefs[id] = told
+            case "checkin":
+                self.checkin = body
+            case "alarm":
+                self.alarms.append(event)
+                self.barred, self._leads = self.barred | frozenset(body["aside"]), body["back"]
+            case "paused":
+                self.still = True
+            case "continued":
+                self.still, self.checkin = False, None
+            case "ended":
+                self.reason = body["reason"]
+            case "stopped" | "finished":
+                self.working, self.reason = {}, body.get("reason") or ""
+                self.final = body if event.kind == "finished" else None
+
+    @property
+    def status(self) -> str:
+        """`running`, `paused` (until a person says go), `stopped`, `finished`, or `killed`.
+
+        Stopped and killed runs can be resumed; the first were stopped on purpose, of the others nobody said why.
+        """
+        last = next((e.kind for e in reversed(self.events) if e.kind in ("resumed", "stopped", "finished")), None)
+        if last in ("stopped", "finished"):
+            return last
+        return ("paused" if self.still else "running") if self.locked else "killed"
+
+    @property
+    def sandbox(self) -> str:
+        """What candidates are locked into now."""
+        return list(self.sandboxes.values())[-1]
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations counted against the budget."""
+        return self.told[-1].evaluations if self.told else 0
+
+    @property
+    def searched(self) -> list[Told]:
+        """Evaluations of the search, without the confirmations after it."""
+        return [told for told in self.told if told.purpose != "confirm"]
+
+    @property
+    def curve(self) -> list[Told]:
+        """Best so far: the evaluations of the search after which there was a champion; see `Told.best`."""
+        return [told for told in self.searched if told.best is not None]
+
+    @property
+    def champion(self) -> str | None:
+        """Id of the variant with the best estimate, None before the first score."""
+        if self.final:
+            return str(self.final["champion"]["id"])
+        return self._leads
+
+    def belief(self, variant: str) -> Belief | None:
+        """What the search believes about `variant`: confirmations on fresh seeds do not enter it."""
+        return self.beliefs.get(variant)
+
+    def gain(self, variant: str, over: str) -> Gain | None:
+        """By how much search scores put `variant` ahead of `over`; flattering to whoever was picked as best."""
+        first, second = self.belief(variant), self.belief(over)
+        if first is None or second is None:
+            return None
+        mean = self.header.goal.loss(second.mean) - self.header.goal.loss(first.mean)
+        spread = Z95 * math.hypot(first.sigma, second.sigma)
+        return Gain(mean, mean - spread, mean + spread)
+
+    def ranking(self) -> list[str]:
+        """Ids of all variants with a belief, best first; ties in the order they were proposed."""
+        return sorted(self.beliefs, key=lambda id: self.header.goal.loss(self.beliefs[id].mean))
+
+    def failures(self) -> dict[str, list[Told]]:
+        """Evaluations without a score, grouped by `Told.failure`, the most frequent first."""
+        groups: dict[str, list[Told]] = {}
+        for told in self.told:
+            if not told.ok:
+                groups.setdefault(told.failure, []).append(told)
+        return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+
+    def best(self) -> Variant:
+        """The champion with its files. What is believed about it: `run.belief(run.champion)`.
+
+        Raises:
+            UsageError: before the first score.
+        """
+        from population.variant import Variant
+
+        proposal = self.variants[self.resolve("best")]
+        return Variant(self.files(proposal.id), proposal.parents, proposal.origin, proposal.note)
+
+    def diff(self, a: str = "seed", b: str = "best") -> Difference:
+        """What changed from `a` to `b`: knobs, lines, and the gain of `b`. Names as in `resolve`."""
+        from wolf.reading.difference import between
+
+        return between(self, self.resolve(a), self.resolve(b))
+
+    def lineage(self, variant: str = "best") -> list[Proposal]:
+        """`variant` (a name as in `resolve`) and its first parents back to one without, oldest first."""
+        line: dict[str, Proposal] = {}
+        here: str | None = variant if variant in self.variants else self.resolve(variant)
+        while here is not None and here in self.variants and here not in line:
+            line[here] = self.variants[here]
+            here = next(iter(self.variants[here].parents), None)
+        return list(reversed(line.values()))
+
+    def resolve(self, name: str) -> str:
+        """The variant's id for `best`, `seed`, an id or a unique beginning of one.
+
+        Raises:
+            UsageError: one sentence, when there is none or more than one.
+        """
+        if name == "seed":
+            return self.header.seed_variant
+        if name == "best":
+            if self.champion is None:
+                raise UsageError("this run has no champion yet: nothing has been scored")
+            return self.champion
+        found = [id for id in self.variants if id.startswith(name)] if name else []
+        if len(found) == 1 or name in found:
+            return name if name in found else found[0]
+        if not found:
+            raise UsageError(f"no variant starts with `{name}`; `wolf top` lists them, `best` and `seed` always work")
+        raise UsageError(f"`{name}` is the beginning of {len(found)} variants ({', '.join(found[:4])}…); add a digit")
+
+    def files(self, variant: str) -> Mapping[str, str]:
+        """The files of `variant`, path -> text, from the ledger."""
+        if self.read is None:
+            raise UsageError("this run's texts are not at hand: it was folded from events alone")
+        return self.read(variant)
+
+    def variants_frame(self) -> pandas.DataFrame:
+        """One row per variant; the columns are those of `wolf export --table variants`."""
+        return self._frame("variants")
+
+    def evaluations_frame(self) -> pandas.DataFrame:
+        """One row per evaluation that came back; the columns are those of `wolf export --table evaluations`."""
+        return self._frame("evaluations")
+
+    def calls_frame(self) -> pandas.DataFrame:
+        """One row per question to a language model; the columns are those of `wolf export --table calls`."""
+        return self._frame("calls")
+
+    def votes_frame(self) -> pandas.DataFrame:
+        """One row per comparison by a person or a judge; the columns are those of `wolf export --table votes`."""
+        return self._frame("votes")
+
+    def events_frame(self) -> pandas.DataFrame:
+        """One row per event; the columns are those of `wolf export --table events`."""
+        return self._frame("events")
+
+    def _frame(self, table: str) -> pandas.DataFrame:
+        import pandas
+
+        from wolf.reading.tables import TABLES
+
+        return pandas.DataFrame(list(TABLES[table].rows(self)), columns=list(TABLES[table].columns))
+
+    def _tell(self, told: Told) -> None:
+        self.told.append(told)
+        self._leads = told.champion or self._leads
+        self.working.pop(told.ordinal, None)
+        self.noise = told.noise if told.noise is not None else self.noise
+        asked = self.asked.get(told.ordinal)
+        trip = self.expeditions.get(asked.expedition) if asked and asked.expedition is not None else None
+        if trip is not None and trip.outcome is None:
+            self.expeditions[trip.id] = replace(trip, evaluations=trip.evaluations + 1)
+        if told.purpose == "confirm":
+            return
+        if told.belief is not None:
+            self.beliefs[told.variant] = told.belief
+        if told.champion is not None and told.best is not None:
+            self.beliefs[told.champion] = told.best
+
+    def _travel(self, body: Mapping[str, Any]) -> None:
+        before = self.expeditions.get(body["id"])
+        same = {name: body[name] for name in ("id", "kind", "origin", "allowance", "best", "outcome", "evaluations")}
+        self.expeditions[body["id"]] = Expedition(
+            **same,
+            started=before.started if before else self.evaluations,
+            ended=self.evaluations if body["state"] == "settled" else None,
+        )
+
+
+def load_run(where: str | Path | None = None) -> Run:
+    """Read a run, whether it is still going or not.
+
+    Args:
+        where: a run directory, a folder of runs (the latest), the name of a run in `./runs`, or None for the latest
+            run in `./runs`.
+
+    Raises:
+        UsageError: if there is no run there, in one sentence.
+        wolf.store.ledger.LedgerError: if its ledger cannot be read.
+    """
+    from wolf.store.ledger import Ledger
+    from wolf.store.lock import held
+
+    path = find_run(where)
+    locked = held(path)
+    ledger = Ledger.open(path)
+    run = Run.of(ledger.events(), path=path, locked=locked, read=lambda id: ledger.variant(id).files)
+    weakref.finalize(run, ledger.close)
+    return run
+
+
+def find_run(where: str | Path | None = None) -> Path:
+    """The run directory that `where` means (see `load_run`).
+
+    Raises:
+        UsageError: if there is none, in one sentence.
+    """
+    path = Path("runs" if where is None else where)
+    if where is not None and not path.exists() and len(path.parts) == 1:
+        path = Path("runs") / path
+    if (path / LEDGER).is_file():
+        return path
+    runs = [ledger.parent for ledger in path.glob(f"*/{LEDGER}")]
+    if runs:
+        return max(runs, key=lambda run: (touched(run), run.name))
+    if where is None:
+        raise UsageError("no run in ./runs: start one with `wolf run CONFIG`, or name the folder where yours are")
+    near = sorted(ledger.parent.name for ledger in path.parent.glob(f"{glob.escape(path.name)}*/{LEDGER}"))
+    hint = f"did you mean {' or '.join(near[-3:])}?" if near else "`wolf runs` lists those of a folder"
+    raise UsageError(f"no run at {where}: expected a folder with a {LEDGER}, or a folder of such folders; {hint}")
+
+
+def touched(run: Path) -> float:
+    """When the run's ledger was last written to; a reader leaves an empty log behind, which is no writing."""
+    files = [file.stat() for file in (run / LEDGER, run / f"{LEDGER}-wal") if file.exists()]
+    return max((file.st_mtime for file in files if file.st_size), default=0.0)

@@ -1,0 +1,278 @@
+"""The frozen rows of a run: what each kind of event says, as a value.
+
+Everything here is in the user's units and direction: a `Belief` is an estimate of the metric itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from population.evaluation import Goal
+from wolf.reading.terminal import line, number
+from wolf.store.events import Event
+
+Z95 = 1.959964  # two-sided 95% of a normal
+
+
+class Gain(NamedTuple):
+    """How much better one belief is than another: positive is better, with a 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def text(self, places: int) -> str:
+        """`0.709 [0.669, 0.749]`, or the mean alone where readings do not vary."""
+        interval = f" [{number(self.low, places)}, {number(self.high, places)}]" if self.low < self.high else ""
+        return number(self.mean, places) + interval
+
+    def interval(self, places: int) -> str:
+        """`95% interval 0.669 to 0.749`, in words where readings do not vary."""
+        if self.low < self.high:
+            return f"95% interval {number(self.low, places)} to {number(self.high, places)}"
+        return "readings do not vary"
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is believed about a variant's true score: mean, its standard error, and how many readings are behind it."""
+
+    mean: float
+    sigma: float
+    n: int
+
+    @staticmethod
+    def of(body: Mapping[str, Any] | None) -> Belief | None:
+        """From `{mean, sigma | se, n}`; None when nothing finite is known."""
+        if not body or not _finite(body.get("mean")):
+            return None
+        sigma = body.get("sigma", body.get("se"))
+        return Belief(float(body["mean"]), float(sigma) if _finite(sigma) else math.inf, int(body.get("n", 0)))
+
+    def text(self, places: int) -> str:
+        """`2.981 ± 0.015`, or the mean alone where there is no spread or none is known."""
+        spread = f" ± {number(self.sigma, places)}" if 0 < self.sigma < math.inf else ""
+        return number(self.mean, places) + spread
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How the run was started: the `run` event."""
+
+    name: str
+    strategy: str
+    seed: int
+    slots: int
+    judge: str
+    metric: str
+    goal: Goal
+    seed_variant: str
+    version: str
+    config: Mapping[str, Any]
+    sandbox: str
+    trust: str
+
+    @staticmethod
+    def of(body: Mapping[str, Any]) -> Header:
+        """From the event's body."""
+        same = {name: body[name] for name in ("name", "strategy", "seed", "slots", "judge", "metric", "seed_variant")}
+        same |= {name: str(body.get(name, "unknown")) for name in ("sandbox", "trust")}  # not in the oldest runs
+        return Header(**same, goal=Goal(body["goal"]), version=str(body["version"]), config=body["config"])
+
+    @property
+    def budget(self) -> Mapping[str, float]:
+        """The budgets that were set, by name (`evaluations`, `hours`)."""
+        return {name: value for name, value in self.config.get("budget", {}).items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A variant as it was first proposed. Its files are read on demand, `Run.files(id)`."""
+
+    id: str
+    parents: tuple[str, ...]
+    origin: str
+    note: str
+    texts: Mapping[str, str]  # path -> hash of the text
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One evaluation that was started. `changes`: the knobs that differ from its first parent, name -> (old, new)."""
+
+    time: float
+    ordinal: int
+    variant: str
+    purpose: str
+    seed: int
+    expedition: int | None
+    origin: str
+    note: str
+    changes: Mapping[str, tuple[Any, Any]]
+    predicted: Belief | None
+
+    @staticmethod
+    def of(event: Event) -> Asked:
+        """From an `asked` event."""
+        body = event.body
+        changes = {name: (old, new) for name, (old, new) in (body.get("changes") or {}).items()}
+        same = {name: body[name] for name in ("ordinal", "variant", "purpose", "seed", "origin", "note")}
+        return Asked(
+            **same, time=event.time, expedition=body.get("expedition"), changes=changes,
+            predicted=Belief.of(body.get("predicted")),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One evaluation that came back, what was done with it, and what was believed afterwards.
+
+    Attributes:
+        outcome: admitted, rejected, duplicate, failed, crowned or recorded; `reason` says why in a sentence.
+        belief: about this variant; None without a reading.
+        champion: its id, and `best` what was believed about it, after this evaluation.
+        evaluations: how many were counted against the budget by then; confirmations are not.
+    """
+
+    time: float
+    ordinal: int
+    variant: str
+    purpose: str
+    status: str
+    score: float | None
+    metrics: Mapping[str, float]
+    feedback: str
+    seconds: float
+    cost: float | None
+    seed: int
+    fidelity: float
+    outcome: str
+    reason: str
+    belief: Belief | None
+    champion: str | None
+    best: Belief | None
+    evaluations: int
+    heat: float
+    noise: float | None
+
+    @staticmethod
+    def of(event: Event) -> Told:
+        """From a `told` event."""
+        body, reading, admission = event.body, event.body["evaluation"], event.body["admission"]
+        champion = body.get("champion") or {}
+        return Told(
+            **{name: body[name] for name in ("ordinal", "variant", "purpose", "evaluations", "heat")},
+            **{name: reading[name] for name in ("status", "score", "metrics", "feedback", "seconds", "cost", "seed")},
+            fidelity=reading["fidelity"],
+            time=event.time, outcome=admission["kind"], reason=admission["reason"], belief=Belief.of(body["estimate"]),
+            champion=champion.get("id"), best=Belief.of(champion), noise=body.get("noise"),
+        )  # fmt: skip
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a score."""
+        return self.status == "ok"
+
+    @property
+    def failure(self) -> str:
+        """The first line of the feedback that names an error, else its first line, else why; with the status first."""
+        lines = [text for text in self.feedback.splitlines() if text.strip()]
+        named = (text for text in lines if any(word in text for word in ("Error", "Exception", "error:")))
+        return line(f"{self.status}: {next(named, lines[0] if lines else self.reason)}", 160)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowned:
+    """A new champion, and its gain over the one before as it looked at that moment."""
+
+    ordinal: int
+    evaluations: int
+    variant: str
+    previous: str | None
+    gain: Gain | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expedition:
+    """An escape from a local minimum: `outcome` is None while it is under way, then champion, niche or empty.
+
+    `started` and `ended` count the run's evaluations, the x axis of the curve.
+    """
+
+    id: int
+    kind: str
+    origin: str
+    allowance: int
+    best: str | None
+    outcome: str | None
+    evaluations: int
+    started: int
+    ended: int | None
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """What a person ordered: an `intervention` event.
+
+    Attributes:
+        seq: of the event.
+        time: Unix seconds.
+        order: pause, go, stop, finish, memo, instruction, veto, pin, free, inject or vote.
+        evaluations: how many had been told.
+        by: who, as far as it was said.
+        about: the rest of the order.
+    """
+
+    seq: int
+    time: float
+    order: str
+    evaluations: int
+    by: str
+    about: Mapping[str, Any]
+
+    @staticmethod
+    def of(event: Event) -> Intervention:
+        """From an `intervention` event."""
+        body, own = event.body, ("id", "stamp", "order", "evaluations", "by")
+        about = {key: value for key, value in body.items() if key not in own}
+        return Intervention(event.seq, event.time, body["order"], body["evaluations"], body["by"], about)
+
+    @property
+    def sentence(self) -> str:
+        """What was ordered, in one harmless line."""
+        about = self.about
+        name = str(about.get("variant", ""))[:8]
+        match self.order:
+            case "pause":
+                said = "paused"
+            case "go":
+                said = "told to go on"
+            case "stop":
+                said = "told to stop" + (" at once" if about.get("now") else "")
+            case "finish":
+                said = "called it good enough"
+            case "memo":
+                said = f"a new memo: {about['text']}"
+            case "instruction":
+                said = f"an instruction: {about['text']}"
+            case "veto":
+                said = f"vetoed {name}" + (" alone" if about["alone"] else " and its line")
+            case "pin":
+                said = f"pinned {name}"
+            case "free":
+                said = f"freed {name}"
+            case "inject":
+                said = f"put in {name}: {about['note']}"
+            case "vote":
+                people = "" if about["people"] == 1 else f" by {about['people']} people"
+                said = f"preferred {about['better'][:8]} to {about['worse'][:8]}{people}"
+            case other:
+                said = other
+        return line(said, 200)

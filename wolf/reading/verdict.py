@@ -1,0 +1,145 @@
+"""What a run found, in sentences: the same ones at the end of a run, in `wolf show` and on the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wolf.reading.records import Run
+from wolf.reading.rows import Z95, Belief, Gain, Told
+from wolf.reading.terminal import decimals, duration, number
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a run so far.
+
+    Attributes:
+        kind: `gain`, `noise`, `loss`, `seed` (the champion is the seed), or `none` (nothing was scored).
+        sentence: the outcome in one sentence, with its interval; then the warning, if there is one.
+        fresh: whether it rests on fresh seeds. If not, it rests on the scores that the champion was picked by.
+        gain: champion over seed.
+        warning: that the hold-out confirms less than half of the gain that the judges see; empty if it does not.
+    """
+
+    kind: str
+    sentence: str
+    fresh: bool
+    gain: Gain | None
+    warning: str = ""
+
+
+def places(run: Run) -> int:
+    """Decimals that this run's scores deserve: two digits of its noise."""
+    if run.header.judge in ("reader", "panel"):
+        return 2  # log odds
+    beliefs = [run.beliefs[id].sigma for id in (run.header.seed_variant, run.champion) if id in run.beliefs]
+    return decimals([run.noise, *beliefs])
+
+
+def verdict(run: Run) -> Verdict:
+    """What `run` found, as far as it can be said now."""
+    seed, champion = run.header.seed_variant, run.champion
+    if champion is None:
+        return Verdict("none", "Nothing has been scored yet.", False, None)
+    fresh = run.final is not None and run.final.get("gain") is not None
+    if champion == seed:
+        return Verdict("seed", "Nothing better than the seed was found: the seed is the champion.", fresh, None)
+    gain = Gain(*(run.final["gain"][key] for key in Gain._fields)) if run.final and fresh else run.gain(champion, seed)
+    if gain is None:
+        return Verdict("none", "The seed or the champion has no score yet.", fresh, None)
+    digits = places(run)
+    if fresh and run.header.judge == "reader" and (told := _champion(run)) is not None:
+        reach = Z95 * told.metrics.get("holdout_error", 0.0)
+        gain = Gain(gain.mean, gain.mean - reach, gain.mean + reach)
+    interval = gain.interval(digits)
+    where = (
+        ("By the hold-out" if by_holdout(run) else "On fresh seeds")
+        if fresh
+        else f"After {run.evaluations} evaluations, by the scores it was picked by,"
+    )
+    if gain.low > 0:
+        kind, rest = "gain", f"is better than the seed by {number(gain.mean, digits)} ({interval})"
+    elif gain.high < 0:
+        kind, rest = "loss", f"is worse than the seed by {number(-gain.mean, digits)} ({interval})"
+    else:
+        kind, rest = "noise", f"cannot be told from the seed: {number(gain.mean, digits)}, {interval}"
+    warned = _warning(run)
+    return Verdict(kind, f"{where} the champion {rest}." + (f" {warned}." if warned else ""), fresh, gain, warned)
+
+
+def _warning(run: Run) -> str:
+    if run.header.judge not in ("reader", "panel"):
+        return ""
+    from judges.watch import warning
+    from wolf.control.holdout import gains
+
+    found = gains(run)
+    return warning(*found) if found else ""
+
+
+def by_holdout(run: Run) -> bool:
+    """Whether the confirmation was judged by somebody whom the search never asked, not by the same on new seeds."""
+    if run.header.judge == "panel":
+        judge = run.header.config.get("judge", {})
+        return bool(judge.get("holdout") or judge.get("hidden"))
+    return run.header.judge == "reader"
+
+
+def _champion(run: Run) -> Told | None:
+    return next((told for told in reversed(run.searched) if told.ok and told.variant == run.champion), None)
+
+
+def closing(run: Run) -> list[tuple[str, str]]:
+    """The outcome and the numbers behind it, as (what it is about, the line); for a run with a `finished` event."""
+    final, digits = run.final or {}, places(run)
+    metric, goal = run.header.metric, run.header.goal
+    lines = [("verdict", verdict(run).sentence)]
+    for name in ("champion", "seed"):
+        told = final.get(name) or {}
+        search, fresh = Belief.of(told.get("search")), Belief.of(told.get("fresh"))
+        where = "by the hold-out" if by_holdout(run) else "on fresh seeds"
+        scores = f"{_readings(fresh, digits)} {where} · {_readings(search, digits)} in the search"
+        lines.append((name, f"{told.get('id', '-')}  {metric} {scores}"))
+    if run.told and "holdout" in run.told[0].metrics:
+        from wolf.commands.finalists import judgement
+
+        lines += [("hold-out", sentence) for sentence in judgement(run)]
+    if run.header.judge == "panel":
+        from wolf.reading.ballotbox import minutes
+
+        lines += [("judges", sentence) for sentence in minutes(run)]
+    won = run.champion not in (None, run.header.seed_variant)
+    if won and final.get("curse") is not None and not by_holdout(run):  # two judges' scores differ for other reasons
+        lines.append(("winner's curse", _curse(final["curse"], digits)))
+    if final.get("noise") is not None and run.header.judge != "reader":
+        lines.append(("noise", f"one reading varies by {number(final['noise'], digits)} from seed to seed (sigma)"))
+    trips = final.get("expeditions") or {}
+    if trips.get("count"):
+        share = f"{100 * (trips.get('share') or 0):.0f}% of the evaluations"
+        lines.append(("expeditions", f"{trips['count']}, of which {trips.get('found', 0)} found something · {share}"))
+    counted = f"{run.evaluations} evaluations in {duration(final.get('seconds') or run.seconds)}"
+    lines.append(("work", f"{counted} · {metric} is {goal.value}d · {run.reason or 'done'}"))
+    return lines
+
+
+def next_commands(run: Run) -> list[tuple[str, str]]:
+    """Commands that make sense now, and what each is for."""
+    where = str(run.path or "RUN")
+    page = (f"wolf report {where}", "one HTML page: curve, lineage, statistics")
+    resume = [(f"wolf resume {where}", "go on where it stopped")] if run.status in ("stopped", "killed") else []
+    if run.champion in (None, run.header.seed_variant):  # there is no change to look at or to take away
+        return [*resume, (f"wolf top {where}", "what was tried, and what failed"), page]
+    seen = resume or [(f"wolf diff best --run {where}", "what changed from the seed to the champion")]
+    return [*seen, page, (f"wolf export {where} --best best", "the champion's files, into ./best")]
+
+
+def _readings(belief: Belief | None, digits: int) -> str:
+    return f"{belief.text(digits)} (n {belief.n})" if belief else "-"
+
+
+def _curse(curse: float, digits: int) -> str:
+    """`curse` is the gain on fresh seeds minus the gain in the search: negative when the search flattered."""
+    size = number(abs(curse), digits)
+    if float(size) == 0:
+        return "none: the gain is the same on fresh seeds as in the search"
+    return f"the gain is {'smaller' if curse < 0 else 'larger'} on fresh seeds than in the search by {size}"

@@ -1,0 +1,1 @@
+"""What a person writes: the YAML, checked, and the target that it names."""

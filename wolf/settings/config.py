@@ -1,0 +1,393 @@
+"""The configuration of a run: what a person writes in the YAML, checked.
+
+`load` reads a file or a preset, puts `extends` below and `key=value` arguments on top, and reports all mistakes at
+once. Relative paths start from the folder of the file they are written in, those of the command line from the current
+directory; `runs` always from the current directory. A `Config` is frozen, and `to_dict` is plain JSON from which
+`from_dict` builds the same again on the same machine: that is what the ledger keeps and resume reads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, Union, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+from judges.base import Judge
+from population.ranges import Range
+from wolf.errors import ConfigError, UsageError
+from wolf.llm import models
+from wolf.llm.models import LLMConfig
+from wolf.settings import complaints, kinds, meanings, shipped, target, yamlfile
+from wolf.settings.yamlfile import Document, Text
+from wolf.workers import slots
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Tri = Literal["auto", "on", "off"]
+
+
+def _root(value: Any) -> Any:
+    """Make a local root absolute; `builtin:` ones stay as they are, for they differ from machine to machine."""
+    if isinstance(value, str) and not value.startswith(shipped.BUILTIN):
+        return str(Path(os.path.abspath(Path(getattr(value, "folder", ""), Path(value).expanduser()))))
+    return value
+
+
+def _inside(file: str) -> str:
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise ValueError("must be a path relative to target.root and inside it")
+    return Path(file).as_posix()
+
+
+Inside = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+
+
+_WAIT = r"^[0-9]+(\.[0-9]+)? (s|min|h)$"
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _knob(said: Any) -> Any:
+    Range.of(said, "knob")  # what it says is checked here and read where the files are known
+    return said
+
+
+Knob = Annotated[
+    Any,
+    AfterValidator(_knob),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "description": "`low .. high`, `low .. high log`, `one | two | three` or `fixed`"},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "low": {"type": "number"},
+                        "high": {"type": "number"},
+                        "log": {"type": "boolean"},
+                        "choices": {"type": "array"},
+                        "fixed": {"type": "boolean"},
+                        "file": {"type": "string", "description": "the text in which one of `choices` stands"},
+                        "templates": {"type": "array", "items": {"type": "string"}},
+                    },
+                },
+            ]
+        }
+    ),
+]
+
+
+class TargetConfig(Section):
+    """What evolves: some files of a folder."""
+
+    root: Annotated[str, BeforeValidator(_root)] = Field(description="the folder; `builtin:train_target` is ours")
+    files: tuple[Inside, ...] = Field(min_length=1, description="the files that may change, relative to root")
+    memo: Inside | None = Field(default=None, description="a text for the proposer, read anew at each proposal")
+    commit: str | None = Field(
+        default=None,
+        min_length=1,
+        description="start from the files of this git commit; `best`: of the best kept one in root's results.tsv",
+    )
+    start: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="values of knobs to start from, instead of those in the files"
+    )
+    knobs: dict[str, Knob] = Field(default_factory=dict, description="corrections to the knobs found in the files")
+
+
+class SearchConfig(Section):
+    """How to search. Every mechanism has an off switch, so that its worth can be measured."""
+
+    strategy: Literal["wolf", "greedy", "random", "restart", "anneal", "tpe", "cmaes"] = Field(
+        default="wolf", description="wolf, or a baseline to compare with; tpe and cmaes need the extra `bench`"
+    )
+    seed: int = Field(default=0, strict=True, ge=0, description="all randomness of the search follows from it")
+    mode: Literal["cohort", "steady"] = Field(
+        default="cohort", description="cohort: reproducible; steady: no idle worker"
+    )
+    surrogate: Tri = Field(
+        default="auto", description="screen proposals with a model; auto: unless evaluations are cheaper"
+    )
+    survey: int = Field(default=14, strict=True, ge=0, description="wide departures from the seed at the start")
+    departures: Share = Field(default=0.25, description="share of unscreened random departures")
+    novelty: bool = Field(default=True, description="weigh novelty in tournaments")
+    recombine: bool = Field(default=True, description="cross and join variants")
+    escape: bool = Field(default=True, description="send out expeditions when stuck")
+    noise_gate: bool = Field(default=True, description="repeat readings that are close before believing them")
+    statements: Tri = Field(default="auto", description="swap, drop and duplicate statements or sentences")
+
+
+class BudgetConfig(Section):
+    """When to stop: at whichever comes first."""
+
+    evaluations: Count | None = Field(default=None, description="number of evaluations, repeats included")
+    hours: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="wall-clock hours")
+    usd: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="US dollars for models, never passed"
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.evaluations is None and self.hours is None:
+            raise ValueError("needs `evaluations`, `hours` or both, or the search would never end")
+        return self
+
+
+class StopConfig(Section):
+    """When to stop before the budget is spent: at whichever comes first."""
+
+    target: float | None = Field(
+        default=None, allow_inf_nan=False, description="a score that is good enough, lucky readings aside"
+    )
+    plateau: Count | None = Field(
+        default=None, description="evaluations without a significant gain, with an expedition home in vain since"
+    )
+    alarm: Literal["stop", "go", "off"] = Field(
+        default="go",
+        description="when the hold-out sees less than half of a gain: go back to where it agrees, and stop or go on; "
+        "off: only say so at the end",
+    )
+
+
+class CheckInConfig(Section):
+    """When to pause and ask a person. `every 20` and `at alarm` are short for this section."""
+
+    every: Count | None = Field(default=None, description="evaluations between two; absent: only at the alarm")
+    wait: str | None = Field(
+        default=None, pattern=_WAIT, description="`90 s`, `10 min` or `2 h`, after which the run goes on by itself"
+    )
+    show: int = Field(default=3, strict=True, ge=1, le=20, description="finalists to show")
+
+    @property
+    def seconds(self) -> float | None:
+        """What `wait` says."""
+        if self.wait is None:
+            return None
+        amount, unit = self.wait.split()
+        return float(amount) * {"s": 1, "min": 60, "h": 3600}[unit]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, said: Any) -> Any:
+        if not isinstance(said, str):
+            return said
+        words = said.split()
+        if words == ["at", "alarm"]:
+            return {}
+        if len(words) == 2 and words[0] == "every" and words[1].isdigit():
+            return {"every": int(words[1])}
+        raise ValueError("expected `every 20`, `at alarm`, or the keys every, wait and show")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
+        made: dict[str, Any] = handler(core)
+        return {"anyOf": [{"type": "string", "pattern": "^(every [1-9][0-9]*|at alarm)$"}, made]}
+
+
+class ConfirmConfig(Section):
+    """The honest figure at the end."""
+
+    seeds: int = Field(
+        default=5,
+        strict=True,
+        ge=0,
+        description="fresh seeds on which champion and seed are scored again; one is enough for a judge of kind reader",
+    )
+
+
+def _slots(value: Any, before: Mapping[str, Any]) -> Any:
+    if value != "auto":
+        return value
+    threads, each = before.get("threads", 1), before.get("gpus_per_job", 0.0)
+    if before.get("kind") == "ray":
+        from wolf.workers import cluster
+
+        return cluster.width(before.get("address") or "auto", threads, each)
+    return slots.width(threads, each)
+
+
+def _divides(value: float) -> float:
+    if value and not (value if value >= 1 else 1 / value).is_integer():
+        raise ValueError("must be a whole number of GPUs, or a share that divides one: 0.5, 0.25")
+    return value
+
+
+class WorkersConfig(Section):
+    """What may run at the same time.
+
+    `slots: auto` is as many as there are GPUs for, or cores if no GPUs are asked for; settled when the configuration is
+    read.
+    """
+
+    kind: Literal["local", "ray"] = Field(default="local", description="local: this machine; ray: a Ray cluster")
+    address: str | None = Field(default=None, description="of the Ray cluster; auto (the default): the one we are on")
+    threads: Count = Field(default=1, description="CPU threads of one evaluation")
+    gpus_per_job: Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_divides)] = Field(
+        default=0.0,
+        description="GPUs of one evaluation; 0.5: two share one. Default: 1 if the judge needs a GPU, else 0",
+    )
+    memory_gb: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="memory of one evaluation; default: an equal share of 90 %"
+    )
+    pin: bool = Field(default=False, description="bind each evaluation to `threads` cores of its own (Linux)")
+    slots: Annotated[int, WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]})] = Field(
+        default=cast(Any, "auto"), validate_default=True, strict=True, ge=1, description="evaluations at the same time"
+    )
+    sandbox: Literal["auto", "bubblewrap", "docker", "landlock"] = Field(
+        default="auto", description="what candidates are locked into; auto: bubblewrap, or else Landlock"
+    )
+
+    @field_validator("slots", mode="before")
+    @classmethod
+    def _auto(cls, value: Any, info: ValidationInfo) -> Any:
+        return _slots(value, info.data)
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
+        if self.kind == "local" and self.address is not None:
+            raise ValueError("address is for kind: ray")
+        if self.kind == "ray" and self.pin:
+            raise ValueError("pin is for kind: local; Ray says how many cores a job has, not which")
+        if self.pin and not hasattr(os, "sched_setaffinity"):
+            raise ValueError("pin needs Linux; leave it out")
+        return self
+
+
+def _needed(workers: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The workers' section with a GPU per job if the judge needs one and nothing else is said."""
+    needs = getattr(before.get("judge"), "gpu", False) and "gpus_per_job" not in workers
+    return {**workers, "gpus_per_job": 1.0} if needs else workers
+
+
+class Config(Section):
+    """Everything a run needs to know."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")
+    target: TargetConfig
+    judge: Annotated[Judge, PlainValidator(kinds.build), PlainSerializer(kinds.dump)]
+    search: SearchConfig = SearchConfig()
+    budget: BudgetConfig
+    stop: StopConfig = StopConfig()
+    check_in: CheckInConfig | None = Field(default=None, description="pause and ask a person; absent: never")
+    confirm: ConfirmConfig = Field(default_factory=cast(Any, dict), validate_default=True)
+    llm: LLMConfig | None = Field(default=None, description="models that propose; needs `budget: usd:`")
+    workers: WorkersConfig = Field(default_factory=cast(Any, dict), validate_default=True)
+    runs: str = Field(
+        default="runs", min_length=1, description="where run folders go, relative to the current directory"
+    )
+
+    @field_validator("confirm")
+    @classmethod
+    def _once(cls, value: ConfirmConfig, info: ValidationInfo) -> ConfirmConfig:
+        varies = getattr(info.data.get("judge"), "varies", True)
+        return value if varies else ConfirmConfig(seeds=min(value.seeds, 1))  # it would say the same again
+
+    @field_validator("llm")
+    @classmethod
+    def _ceiling(cls, value: LLMConfig | None, info: ValidationInfo) -> LLMConfig | None:
+        if value is not None and (budget := info.data.get("budget")) is not None and budget.usd is None:
+            raise ValueError("needs a ceiling: add `usd:` below budget: (0 is enough for models that are free)")
+        return value
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _gpus(cls, value: Any, info: ValidationInfo) -> Any:
+        return _needed(value, info.data) if isinstance(value, Mapping) else value
+
+    @field_validator("workers")
+    @classmethod
+    def _reachable(cls, value: WorkersConfig, info: ValidationInfo) -> WorkersConfig:
+        if value.kind == "ray" and getattr(info.data.get("judge"), "kind", "") == "panel":
+            raise ValueError("a panel asks models and computes nothing: use kind: local")
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, every default spelt out."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Config:
+        """The configuration that `to_dict` described.
+
+        Raises:
+            ConfigError: if this version cannot read it.
+        """
+        return _validated(Document(data))
+
+
+def load(name: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in the file or preset `name`, with `a.b=value` arguments on top.
+
+    Raises:
+        ConfigError: naming every mistake; files that are not there are mistakes too.
+        UsageError: if there is no such file or preset.
+    """
+    path = shipped.find(name)
+    document = _extended(path)
+    document.data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-") or "run")
+    for assignment in overrides:
+        document = document.under(yamlfile.override(assignment))
+    config = _validated(document)
+    found = [*target.problems(config.target), *models.problems(config.llm), *models.missing(config.judge, config.llm)]
+    if found:
+        raise ConfigError([document.problem(keys, sentence) for keys, sentence in found])
+    return config
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the YAML file, with the judges that come with Auto Wolf."""
+    union: Any = Annotated[Union[*map(kinds.find, kinds.OURS)], Field(discriminator="kind")]
+    made = create_model("Config", __base__=Config, judge=(union, ...)).model_json_schema()
+    made["properties"] = {"extends": {"type": "string", "description": "a preset or YAML file to start from"},
+                          **made["properties"]}  # fmt: skip
+    required = [key for key in made.pop("required") if key != "name"]  # the file's name is its default
+    made["anyOf"] = [{"required": ["extends"]}, {"required": required}]
+    return meanings.spread(made)
+
+
+def _extended(path: Path, seen: tuple[Path, ...] = ()) -> Document:
+    made = yamlfile.read(path)
+    base = made.data.pop("extends", None)
+    if base is None:
+        return made
+    if not isinstance(base, Text):
+        raise ConfigError([made.problem(("extends",), "expected the name of a preset or a path")])
+    try:
+        below = shipped.find(base, base.folder)
+    except UsageError as error:
+        raise ConfigError([made.problem(("extends",), str(error))]) from None
+    if below.resolve() in (*seen, path.resolve()):
+        raise ConfigError([made.problem(("extends",), f"{base} extends this file in turn")])
+    return _extended(below, (*seen, path.resolve())).under(made)
+
+
+def _validated(document: Document) -> Config:
+    try:
+        config = Config.model_validate(document.data)
+    except ValidationError as error:
+        raise ConfigError([*document.problems, *complaints.of(error, document, Config)]) from None
+    if document.problems:
+        raise ConfigError(document.problems)
+    return config

@@ -1,0 +1,1 @@
+"""What is remembered: the ledger of a run, its lock, and its events."""

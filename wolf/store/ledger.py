@@ -1,0 +1,370 @@
+"""The ledger: everything that happened in a run, in one append-only SQLite file.
+
+    RUN/ledger.db   event(seq, time, kind, body, hash)   hash = sha256(hash of the event before + this event)
+                    text(hash, body)                     the files of all variants, once each, compressed
+    RUN/lock        see wolf/store/lock.py
+
+Covered: an append is one transaction and on disk when `append` returns (WAL, synchronous=FULL), so a process that is
+killed loses nothing that was acknowledged, and nothing is ever torn. One writer at a time: the kernel drops the lock
+with the process, however that ends. Any number of readers, also while the run goes on. Changed, missing and
+cut-off content is noticed: the chain of events on opening, a variant's files when they are read.
+
+Not covered: somebody who means to forge a run (the chain is not signed), and network file systems, where SQLite's
+locks cannot be trusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from population.variant import Variant
+from wolf.errors import LedgerDamaged, LedgerError
+from wolf.store import lock
+from wolf.store.events import Event
+from wolf.store.mishaps import damaged, plainly
+
+APPLICATION = 0x576F6C66  # "Wolf" in SQLite's header
+FORMAT = 1
+STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+_SCHEMA = f"""
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {FORMAT};
+CREATE TABLE event (seq INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+                    hash BLOB NOT NULL);
+CREATE TABLE text (hash TEXT PRIMARY KEY, body BLOB NOT NULL);
+"""
+_INSERT_EVENT = "INSERT INTO event (seq, time, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
+_INSERT_TEXT = "INSERT OR IGNORE INTO text (hash, body) VALUES (?, ?)"
+
+Row = tuple[int, float, str, str, bytes]
+
+
+class Ledger:
+    """One run's ledger; made by `create` or `open`. Not for use from several threads."""
+
+    def __init__(self, run_dir: Path, db: sqlite3.Connection, taken: int | None) -> None:
+        self.run_dir = run_dir
+        self._path = run_dir / "ledger.db"
+        self._db = db
+        self._lock = taken
+        self._seq = 0
+        self._hash = b""
+        self._variants: dict[str, int] = {}  # id -> seq of its event
+        self._place: tuple[int, int] | None = None  # inodes of ledger and lock
+        self._epoch = time.time() - time.clock_gettime(STEADY)  # a session's times do not jump with the wall clock
+
+    @classmethod
+    def create(cls, run_dir: Path, header: Mapping[str, Any], variants: Sequence[Variant] = ()) -> Ledger:
+        """Start a ledger whose first event is `run` with `header` as its body, then `variants`, all or nothing.
+
+        `run_dir` is made if need be.
+
+        Raises:
+            LedgerError: if there is a ledger already, or the place cannot be written.
+        """
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerError(f"cannot make the run directory {run_dir}: {error.strerror}; set runs: to a folder "
+                              "that you can write to") from error  # fmt: skip
+        path = run_dir / "ledger.db"
+        taken = lock.take(run_dir)
+        if path.exists():
+            os.close(taken)
+            raise LedgerError(f"{path} exists already; resume it or choose another run directory")
+        try:
+            fresh = run_dir / "ledger.new.db"  # so that there is a whole ledger or none
+            fresh.unlink(missing_ok=True)
+            with plainly(path), closing(_connect(fresh)) as db:
+                ledger = cls(run_dir, db, taken)
+                ledger._begin()
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                ledger._append([("run", header)], variants)
+                _fold(db)
+            with plainly(path):
+                fresh.rename(path)
+                _sync_folder(run_dir)
+                ledger._db = _connect(path)
+                ledger._place = _inodes(run_dir)
+        except BaseException:
+            os.close(taken)
+            raise
+        return ledger
+
+    @classmethod
+    def open(cls, run_dir: Path, write: bool = False) -> Ledger:
+        """Open an existing ledger and verify its chain of events.
+
+        Raises:
+            LedgerBusy: if `write`, and another process has it open for writing.
+            LedgerDamaged: if an event is not what was written, or events are missing.
+            LedgerError: if it is no ledger, or one of a newer format.
+        """
+        path = run_dir / "ledger.db"
+        if not path.is_file():
+            raise LedgerError(f"there is no run in {run_dir}: {path} does not exist")
+        taken = lock.take(run_dir) if write else None
+        try:
+            with plainly(path):
+                ledger = cls(run_dir, _connect(path, read_only=not write), taken)
+                ledger._place = _inodes(run_dir) if write else None
+                ledger._check_format()
+            ledger._catch_up()
+        except BaseException:
+            if taken is not None:
+                os.close(taken)
+            raise
+        return ledger
+
+    def append(self, records: Sequence[tuple[str, Mapping[str, Any]]], variants: Sequence[Variant] = ()) -> list[Event]:
+        """Write all of it or nothing, durably: a `variant` event for each variant not seen before, then `records`.
+
+        Returns:
+            The events written, as a reader of the ledger will see them.
+
+        Raises:
+            LedgerError: if it cannot be written (the disk is full, the run's folder is gone); the ledger is as it was
+                before.
+            ValueError: if a body is not plain JSON (NaN and infinity are not).
+        """
+        with plainly(self._path):
+            self._begin()
+        return self._append(records, variants)
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """The events with `seq > after`, in order; of a run under way, those written so far."""
+        self._catch_up()
+        with plainly(self._path):
+            for seq, at, kind, body, _ in self._rows(after, self._seq):
+                yield Event(seq, at, kind, json.loads(body))
+
+    def variant(self, id: str) -> Variant:
+        """The variant with this full id.
+
+        Raises:
+            LedgerDamaged: if its files are not what was written.
+            LedgerError: if there is none.
+        """
+        if id not in self._variants:
+            self._catch_up()
+        if id not in self._variants:
+            raise LedgerError(f"there is no variant {id} in {self.run_dir}")
+        seq = self._variants[id]
+        with plainly(self._path):
+            body = json.loads(next(self._rows(seq - 1, seq))[3])
+            files = {file: self._text(digest, seq) for file, digest in body["files"].items()}
+        return Variant(files, tuple(body["parents"]), body["origin"], body["note"])
+
+    def close(self) -> None:
+        """Let go of the file and of the lock. May be called twice."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        if self._lock is None:
+            raise LedgerError(f"{self._path} is open for reading only")
+        if self._place and self._place != _inodes(self.run_dir):  # SQLite would write on into a file without a name
+            raise LedgerError(
+                f"{self.run_dir} was removed or replaced while the run was going on, so nothing more can be kept: put "
+                f"it back as it was and go on with `wolf resume {self.run_dir}`, or start another run"
+            )
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def _append(self, records: Sequence[tuple[str, Mapping[str, Any]]], variants: Sequence[Variant]) -> list[Event]:
+        """Finish the transaction that `_begin` opened."""
+        try:
+            with plainly(self._path):
+                new = {variant.id: variant for variant in variants if variant.id not in self._variants}
+                made = [("variant", self._store(variant)) for variant in new.values()]
+                ordered = [*made, *records] if self._seq else [*records, *made]  # the header is first of all
+                now, digest, events = self._epoch + time.clock_gettime(STEADY), self._hash, []
+                for seq, (kind, body) in enumerate(ordered, start=self._seq + 1):
+                    text = json.dumps(body, allow_nan=False, separators=(",", ":"))
+                    digest = _link(digest, seq, now, kind, text)
+                    self._db.execute(_INSERT_EVENT, (seq, now, kind, text, digest))
+                    events.append(Event(seq, now, kind, json.loads(text)))
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+        self._variants |= {event.body["id"]: event.seq for event in events if event.kind == "variant"}
+        self._hash = digest
+        self._seq += len(events)
+        assert self._lock is not None
+        with plainly(self._path):
+            lock.note(self._lock, self._seq)
+        return events
+
+    def _store(self, variant: Variant) -> dict[str, Any]:
+        """Put the files of `variant` into `text`; returns the body of its event."""
+        hashes = {}
+        for file, text in variant.files.items():
+            data = text.encode("utf-8", "surrogatepass")
+            hashes[file] = hashlib.sha256(data).hexdigest()
+            self._db.execute(_INSERT_TEXT, (hashes[file], zlib.compress(data)))
+        return {"id": variant.id, "files": hashes, "parents": list(variant.parents), "origin": variant.origin,
+                "note": variant.note}  # fmt: skip
+
+    def _text(self, digest: str, seq: int) -> str:
+        with suppress(sqlite3.DatabaseError, zlib.error, TypeError):
+            row = self._db.execute("SELECT body FROM text WHERE hash = ?", (digest,)).fetchone()
+            data = zlib.decompress(row[0])
+            if hashlib.sha256(data).hexdigest() == digest:
+                return data.decode("utf-8", "surrogatepass")
+        raise damaged(self._path, seq)
+
+    def _rows(self, after: int, upto: int) -> Iterator[Row]:
+        return self._db.execute(
+            "SELECT seq, time, kind, body, hash FROM event WHERE seq > ? AND seq <= ? ORDER BY seq", (after, upto)
+        )
+
+    def _check_format(self) -> None:
+        if self._db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+            raise LedgerError(f"{self._path} is not a ledger of Auto Wolf")
+        found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if found > FORMAT:
+            raise LedgerError(
+                f"{self._path} was written by a newer Auto Wolf (ledger format {found}; this one reads up to {FORMAT}):"
+                " upgrade with `pip install --upgrade auto-wolf`"
+            )
+
+    def _catch_up(self) -> None:
+        """Verify the chain from where we are to the end, and learn which variants it brings."""
+        promised = lock.head(self.run_dir)[1]
+        for _ in self._verified():
+            pass
+        if self._seq < max(promised, 1):
+            raise LedgerDamaged(
+                f"{self._path} ends at event {self._seq}, but {max(promised, 1)} were written (is ledger.db-wal "
+                f"missing?): put the missing file back, or go on from what is there with `wolf recover {self.run_dir}`"
+            )
+
+    def _verified(self) -> Iterator[Row]:
+        """The rows after those seen so far, as far as they are what was written."""
+        try:
+            for row in self._rows(self._seq, 2**62):
+                seq, at, kind, body, digest = row
+                if seq != self._seq + 1 or digest != _link(self._hash, seq, at, kind, body):
+                    raise damaged(self._path, self._seq + 1)
+                if kind == "variant":
+                    self._variants[json.loads(body)["id"]] = seq
+                self._seq, self._hash = seq, digest
+                yield row
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+            if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):  # nothing that `recover` should cut
+                with plainly(self._path):
+                    raise
+            raise damaged(self._path, self._seq + 1) from error
+
+
+def recover(run_dir: Path) -> tuple[int, Path]:
+    """Replace a damaged ledger by one that holds everything before the damage.
+
+    The damaged files stay, under the returned name. If this is killed half-way nothing is lost: at worst the old
+    ledger lies under that name and the new one is called `ledger.new.db`.
+
+    Returns:
+        How many events were kept, and where the damaged ledger is now.
+
+    Raises:
+        LedgerBusy: if a process is writing to it.
+        LedgerError: if not even its first event can be read; then nothing is changed.
+    """
+    path, fresh = run_dir / "ledger.db", run_dir / "ledger.new.db"
+    if not path.is_file():
+        raise LedgerError(f"there is no run in {run_dir}: {path} does not exist")
+    taken = lock.take(run_dir)
+    try:
+        fresh.unlink(missing_ok=True)
+        with plainly(path), closing(_connect(path, read_only=True)) as old, closing(_connect(fresh)) as new:
+            new.execute("BEGIN")
+            for statement in _SCHEMA.split(";"):
+                new.execute(statement)
+            kept = _copy_sound(Ledger(run_dir, old, None), new)
+            new.execute("COMMIT")
+            _fold(new)
+        if kept == 0:
+            fresh.unlink()
+            raise LedgerError(f"nothing can be recovered from {path}: its first event cannot be read")
+        backup = next(name for n in range(1, 1000) if not (name := run_dir / f"ledger.damaged-{n}.db").exists())
+        (run_dir / "ledger.db-shm").unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # a log that stayed would be replayed into the new ledger
+            (run_dir / "ledger.db-wal").rename(f"{backup}-wal")
+        path.rename(backup)
+        fresh.rename(path)
+        _sync_folder(run_dir)
+        lock.note(taken, kept)
+    finally:
+        os.close(taken)
+    return kept, backup
+
+
+def _copy_sound(old: Ledger, new: sqlite3.Connection) -> int:
+    """Copy events and their texts up to the first that is damaged; returns how many."""
+    kept = 0
+    with suppress(LedgerDamaged):
+        for row in old._verified():
+            texts = json.loads(row[3])["files"].values() if row[2] == "variant" else ()
+            for digest in texts:
+                data = old._text(digest, row[0]).encode("utf-8", "surrogatepass")
+                new.execute(_INSERT_TEXT, (digest, zlib.compress(data)))
+            new.execute(_INSERT_EVENT, row)
+            kept += 1
+    return kept
+
+
+def _fold(db: sqlite3.Connection) -> None:
+    """Fold the log into the file, so that it can be renamed; closing would do so too, but not say when it fails."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _link(previous: bytes, seq: int, at: float, kind: str, body: str) -> bytes:
+    return hashlib.sha256(previous + json.dumps([seq, at, kind, body]).encode()).digest()
+
+
+def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
+    mode = "ro" if read_only else "rwc"
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    if not read_only:
+        if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise LedgerError(f"the file system of {path} cannot hold a ledger; set runs: to a folder on a local disk")
+        db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+def _inodes(run_dir: Path) -> tuple[int, int] | None:
+    try:
+        return os.stat(run_dir / "ledger.db").st_ino, os.stat(run_dir / "lock").st_ino
+    except OSError:
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make new names in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

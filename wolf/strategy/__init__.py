@@ -1,0 +1,1 @@
+"""What to ask next: the strategy `wolf`, its parts, and what it is compared with."""

@@ -1,0 +1,1 @@
+"""Where evaluations run: slots of this machine, or a Ray cluster."""
