@@ -41,7 +41,7 @@ format: setup  ## put the code in house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: bench-engine bench-scoring bench-noise bench-truth bench-stuck bench-ablations bench-landscapes bench-engines  ## every benchmark (hours); figures go to docs/measurements.md by hand
+bench: bench-engine bench-scoring bench-noise bench-truth bench-stuck bench-ablations bench-landscapes bench-engines  ## every benchmark (hours); figures go to docs/measurements.md and docs/engine.md by hand
 
 $(VENV)/.bench: $(VENV)/.ready
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench,engines]'

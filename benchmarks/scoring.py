@@ -6,7 +6,7 @@ Starts are of /bin/true, interleaved and compared in pairs, so that a busy machi
 in which the zygote starts, does not count. The audit is of the shipped seed of the CPU target, as it is configured,
 with 512 audited rows, and with those and 8,192 tokens. The last figure is what a GPU cannot make shorter: the logits
 of a million tokens on their way through the pipe, from a predictor that does not compute to a scorer that does not.
-Figures go to docs/measurements.md by hand.
+Figures go to docs/engine.md by hand.
 """
 
 from __future__ import annotations

@@ -245,7 +245,8 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
             population, seed_variant, search.seed, names, config.budget.evaluations
         )
     options = Options(search.survey, search.departures, search.novelty, search.noise_gate, search.escape)
-    screen = Screen(search.surrogate, expected=getattr(config.judge, "seconds_expected", None))
+    expected = getattr(config.judge, "seconds_expected", None)
+    screen = Screen(search.surrogate, expected=expected, slots=config.workers.slots)
     return Wolf(population, seed_variant, search.seed, names, config.budget.evaluations, options, screen)
 
 

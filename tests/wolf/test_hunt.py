@@ -207,9 +207,10 @@ def test_expeditions_into_the_void_do_not_end_expeditions(toy) -> None:
 
 
 def test_a_model_is_used_where_evaluations_are_worth_it_and_not_where_they_are_cheap(toy) -> None:
-    for seconds, expected in ((0.001, False), (600.0, True)):
+    cases = ((0.001, 1, False), (0.04, 1, False), (0.2, 1, True), (0.2, 8, False), (600.0, 8, True))
+    for seconds, slots, expected in cases:
         bench = toy(noise=0.05)
-        strategy, predicted = bench.strategy("wolf", 0, 40, surrogate="auto"), 0
+        strategy, predicted = bench.strategy("wolf", 0, 40, surrogate="auto", slots=slots), 0
         for ordinal in range(40):
             ask = strategy.ask(ordinal)
             strategy.asked(ask)

@@ -21,8 +21,8 @@ STEPS = 2  # ... so many steps ...
 NEIGHBOURS = 24  # ... each the best of so many single-knob moves
 LEAST_SCORED = 6  # variants with a score before there is a model
 REFIT = 8  # new evaluations before the weights are learned again, at first; later an eighth of all
-WORTH = 0.05  # the model may cost this share of an evaluation's time
-SECONDS_PER_ASK = (0.05, 1.5e-6)  # measured cost: a + b * n^2 for n modelled variants (make bench-engine)
+WORTH = 0.5  # the model may cost this share of an evaluation's time: it saves two evaluations of three (decision 17)
+SECONDS_PER_ASK = (0.03, 2e-7)  # measured cost: a + b * n^2 for n modelled variants (make bench-engine)
 
 Mode = Literal["auto", "on", "off"]
 
@@ -38,15 +38,17 @@ class Choice:
 class Screen:
     """Owns the surrogate's upkeep: when to learn, when to step aside."""
 
-    def __init__(self, mode: Mode = "auto", climb: bool = True, expected: float | None = None) -> None:
-        """`auto` steps aside while the model's own time would exceed WORTH of an evaluation's.
+    def __init__(self, mode: Mode = "auto", climb: bool = True, expected: float | None = None, slots: int = 1) -> None:
+        """`auto` steps aside while the model's own time would exceed WORTH of the time between two evaluations.
 
         Args:
             mode: whether to have a model.
             climb: whether the best drafts climb it.
             expected: seconds of an evaluation, where the judge can tell; None measures them as they come.
+            slots: evaluations at the same time; there is one model for all of them.
         """
         self._expected = expected
+        self._slots = slots
         self.pool = POOL
         self._mode = mode
         self._climb = climb
@@ -62,7 +64,7 @@ class Screen:
         if self._mode != "auto":
             return self._mode == "on"
         base, growth = SECONDS_PER_ASK
-        cost = base + growth * min(self._told, 300) ** 2
+        cost = self._slots * (base + growth * min(self._told, 300) ** 2)
         if self._expected is not None:
             return cost <= WORTH * self._expected
         return self._told > 0 and cost <= WORTH * self._seconds / self._told
