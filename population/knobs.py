@@ -309,5 +309,5 @@ def _check_names(
             near = sorted(known for known in names if known.endswith(f":{name}"))  # the same name in several files
             near = near or difflib.get_close_matches(name, sorted(names), 1, 0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            hint = hint if names else f"; those of Python, JSON, TOML and YAML are found, of others list {SLOT}"
+            hint = hint if names else f"; numbers with ALL_CAPS names and leaves of data files are, else list {SLOT}"
             raise KnobError(f"knob {name}: no file has such a literal{hint}")

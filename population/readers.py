@@ -1,4 +1,4 @@
-"""Reads the literals of any file: Python, YAML, JSON, TOML, or the slots of a text."""
+"""Reads the literals of any file: Python, YAML, JSON, TOML, constants of other languages, or the slots of a text."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ _TOML_TABLE = re.compile(r"[ \t]*\[[ \t]*([\w.-]+)[ \t]*\][ \t]*(?:#.*)?")
 _TOML_LINE = re.compile(
     r"""[ \t]*([\w.-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[-+.\w]+|\[[-+.\w, \t]*\])[ \t]*(?:#.*)?"""
 )
+_CODE = re.compile(
+    r".*\.(awk|[ch]|cc|cl|[ch]pp|cs|cuh?|cxx|glsl|go|hh|java|jl|m?js|kt|lua|mm?|php|pl|rb|rs|scala|sh|swift|ts|zig)",
+    re.I,
+)
+_CONSTANT = re.compile(
+    rf"""^[ \t]*
+    (?: \#[ \t]*define[ \t]+ (?P<macro>_*[A-Z][A-Z0-9_]*) [ \t]+\(?             # C: #define N 3
+      | (?:[\w:]+[ \t]+)* \$? (?P<name>_*[A-Z][A-Z0-9_]*) [ \t]*(?::[ \t]*\w+[ \t]*)? :?=[ \t]* )  # const N: usize = 3;
+    (?P<value>{_NUMBER.pattern})
+    (?= [fFlLuU]* \)? [ \t]*[;,]?[ \t]* (?P<rest> \r?$ | //.* | /\*.* | \#.* ))""",
+    re.MULTILINE | re.VERBOSE,
+)
+_SAID = re.compile(r"\bknob:[ \t]*(.*?)\s*(?:\*/.*)?$")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -25,7 +38,7 @@ def read(path: str, text: str, inside: bool = True) -> list[Site]:
     """The literals of a file by its suffix, none if it does not parse or is plain text.
 
     Args:
-        path: decides how the text is read.
+        path: decides how the text is read; of code that is not Python, the lines `#define NAME 3` and `NAME = 3`.
         text: the file.
         inside: for Python, also list numbers inside functions.
     """
@@ -34,7 +47,9 @@ def read(path: str, text: str, inside: bool = True) -> list[Site]:
         return python_sites(text, inside)
     if language in ("yaml", "json"):
         return list(_yaml(text))
-    return list(_toml(text)) if language == "toml" else []
+    if language == "toml":
+        return list(_toml(text))
+    return list(_constants(text)) if _CODE.fullmatch(path) else []
 
 
 def parses(path: str, text: str) -> bool:
@@ -56,6 +71,19 @@ def slot(text: str, choices: tuple[Value, ...]) -> tuple[int, int, Value] | None
         return None
     start, end = matches[0].span()
     return start, end, next(choice for choice in longest if str(choice) == text[start:end])
+
+
+def _constants(text: str) -> Iterator[Site]:
+    """Numbers with ALL_CAPS names, a line each; a name that is given twice (`#ifdef`) is nobody's."""
+    found: dict[str, Site | None] = {}
+    for match in _CONSTANT.finditer(text):
+        name, (start, end) = match["macro"] or match["name"], match.span("value")
+        said = _SAID.search(match["rest"])
+        value, line = _scalar(match["value"]), text.count("\n", 0, start) + 1
+        assert value is not None
+        site = Site(name, start, end, value, True, said[1] if said else "", line)
+        found[name] = None if name in found else site
+    yield from (site for site in found.values() if site is not None)
 
 
 def _scalar(text: str) -> Value | None:

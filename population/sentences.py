@@ -1,7 +1,7 @@
-"""Swaps, drops, doubles and moves the sentences and list items of a text; headings and fenced code stay as they are.
+"""Swaps, drops and moves the sentences and list items of a text; headings and fenced code stay as they are.
 
-The texts are outlines: a sentence that holds a knob may move but is neither dropped nor doubled. A sentence that leans
-on the one before it ("They ...", "Then ...", "However, ...", or a knob, which may say anything) stays behind it.
+The texts are outlines: a sentence that holds a knob may move but is not dropped. A sentence that leans on the one
+before it ("They ...", "Then ...", "However, ...", or a knob, which may say anything) stays behind it.
 """
 
 from __future__ import annotations
@@ -78,17 +78,6 @@ def drop(text: str, rng: random.Random) -> tuple[str, str] | None:
     note = f"dropped {quote(parts[i])}"
     _remove(parts, gaps, i)
     return joined(parts, gaps), note
-
-
-def double(text: str, rng: random.Random) -> tuple[str, str] | None:
-    """Says one twice in a row. Returns the new text and a note."""
-    parts, gaps = split(text)
-    places = [i for i, part in enumerate(parts) if OPEN not in part and _loose(part)]
-    if not places:
-        return None
-    i = rng.choice(places)
-    _insert(parts, gaps, i, parts[i])
-    return joined(parts, gaps), f"doubled {quote(parts[i])}"
 
 
 def leans(part: str) -> bool:

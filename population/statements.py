@@ -47,8 +47,8 @@ def drop(genome: Genome, rng: random.Random) -> Edit | None:
 
 
 def double(genome: Genome, rng: random.Random) -> Edit | None:
-    """Repeats a statement or a sentence."""
-    return _edit(genome, rng, blocks.double, sentences.double)
+    """Repeats a statement. Nobody wants to read a sentence twice."""
+    return _edit(genome, rng, blocks.double, None)
 
 
 def move(genome: Genome, rng: random.Random) -> Edit | None:
@@ -116,13 +116,13 @@ def number(genome: Genome, space: Space, rng: random.Random, scale: float = 0.25
     return None
 
 
-def _edit(genome: Genome, rng: random.Random, code: _Change | None, prose: _Change) -> Edit | None:
+def _edit(genome: Genome, rng: random.Random, code: _Change | None, prose: _Change | None) -> Edit | None:
     files, outlines, literals = genome.files(), genome.outlines(), genome.literals()
     for path in rng.sample([*files], len(files)):
         language = dialect(path)
         if language == "python" and code is not None:
             changed = code(files[path], rng)
-        elif language == "text":
+        elif language == "text" and prose is not None:
             changed = prose(outlines[path], rng)
         else:
             continue

@@ -224,7 +224,45 @@ def test_round_trips(source: tuple[str, str], rng: random.Random) -> None:
     assert genome.replace({name: new for name, (_, new) in changes(genome, child).items() if new is not None}) == child
 
 
-@given(st.sampled_from(["a.py", "a.yaml", "a.json", "a.toml", "a.txt"]), st.text(max_size=60))
+def test_numbers_with_names_in_capitals_are_knobs_in_other_languages_too() -> None:
+    c = """\
+#define BLOCK 64       // rows; knob: 8 .. 256 log
+#define RATE 0.5f      /* knob: 0.1 .. 1 */
+# define UNROLL (4)
+#ifdef SMALL
+#define TWICE 3
+#else
+#define TWICE 5
+#endif
+#define SEED 42
+#define VERSION 1.2.3
+#define MASK 0x10
+#define SUM 3 + 4
+#define CALL(x) 3
+static const double LEAK = -0.25;  // knob: -1 .. 0\r
+constexpr std::size_t WAYS = 2, OTHER = 3;
+// int OLD = 3;
+int small = 3;
+enum {
+  DEPTH = 2,
+};
+if (DEPTH == 3) return;
+"""
+    genome, space = genome_of(c, "kernel.c")
+    assert genome.values == {"BLOCK": 64, "RATE": 0.5, "UNROLL": 4, "LEAK": -0.25, "DEPTH": 2}
+    assert (space["BLOCK"].low, space["BLOCK"].high, space["BLOCK"].log) == (8, 256, True)
+    assert (space["RATE"].low, space["LEAK"].low) == (0.1, -1)
+    child = genome.replace({"BLOCK": 96, "RATE": 0.25, "UNROLL": 8, "LEAK": -1e-05})
+    text = child.files()["kernel.c"]
+    assert "#define BLOCK 96       // rows" in text and "RATE 0.25f " in text and "(8)\n" in text
+    assert "LEAK = -1e-05;" in text and Genome.of(child.files(), space) == child
+    assert genome_of("export const LR = 0.02;\nlet n = 3\n", "a.js")[0].values == {"LR": 0.02}
+    assert genome_of("pub const WAYS: usize = 8;\n", "a.rs")[0].values == {"WAYS": 8}
+    assert genome_of("export JOBS=4  # knob: 1 .. 8\n", "a.sh")[0].values == {"JOBS": 4}
+    assert genome_of("PRICE = 3\n", "a.txt")[0].values == {}, "prose has slots, no constants"
+
+
+@given(st.sampled_from(["a.py", "a.yaml", "a.json", "a.toml", "a.c", "a.txt"]), st.text(max_size=60))
 @settings(deadline=None)
 def test_any_text_is_read(path: str, text: str) -> None:
     space = Space({}, {}) if "knob:" in text else Space.of({path: text})
