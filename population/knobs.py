@@ -296,7 +296,10 @@ def _frames(
     return found
 
 
-SLOT = "what may stand in a place: {file: NAME, choices: [now, another]}"
+FOUND = (
+    "; ALL_CAPS constants of code and leaves of data files are found, in other files list what may stand in a place: "
+    "{file: NAME, choices: [now, another]}"
+)
 
 
 def _check_names(
@@ -309,5 +312,5 @@ def _check_names(
             near = sorted(known for known in names if known.endswith(f":{name}"))  # the same name in several files
             near = near or difflib.get_close_matches(name, sorted(names), 1, 0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            hint = hint if names else f"; numbers with ALL_CAPS names and leaves of data files are, else list {SLOT}"
+            hint = hint if names else FOUND
             raise KnobError(f"knob {name}: no file has such a literal{hint}")

@@ -16,6 +16,10 @@ from typing import Any
 
 Value = bool | int | float | str
 
+_CODE = re.compile(
+    r"awk|[ch]|cc|cl|[ch]pp|cs|cuh?|cxx|glsl|go|hh|java|jl|m?js|kt|lua|mm?|php|pl|rb|rs|scala|sh|swift|ts|zig"
+)
+_DIALECTS = {"py": "python", "yml": "yaml", "yaml": "yaml", "json": "json", "toml": "toml"}
 _PLAIN_YAML = re.compile(r"[A-Za-z_][\w./-]*")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
@@ -48,9 +52,9 @@ class Site:
 
 
 def dialect(path: str) -> str:
-    """How a file is read and written: `python`, `yaml`, `json`, `toml` or `text`."""
+    """How a file is read and written: `python`, `yaml`, `json`, `toml`, `code` (of another language) or `text`."""
     suffix = path.rpartition(".")[2].lower()
-    return {"py": "python", "yml": "yaml", "yaml": "yaml", "json": "json", "toml": "toml"}.get(suffix, "text")
+    return _DIALECTS.get(suffix) or ("code" if _CODE.fullmatch(suffix) else "text")
 
 
 def parse_python(text: str) -> ast.Module | None:

@@ -18,10 +18,6 @@ _TOML_TABLE = re.compile(r"[ \t]*\[[ \t]*([\w.-]+)[ \t]*\][ \t]*(?:#.*)?")
 _TOML_LINE = re.compile(
     r"""[ \t]*([\w.-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[-+.\w]+|\[[-+.\w, \t]*\])[ \t]*(?:#.*)?"""
 )
-_CODE = re.compile(
-    r".*\.(awk|[ch]|cc|cl|[ch]pp|cs|cuh?|cxx|glsl|go|hh|java|jl|m?js|kt|lua|mm?|php|pl|rb|rs|scala|sh|swift|ts|zig)",
-    re.I,
-)
 _CONSTANT = re.compile(
     rf"""^[ \t]*
     (?: \#[ \t]*define[ \t]+ (?P<macro>_*[A-Z][A-Z0-9_]*) [ \t]+\(?             # C: #define N 3
@@ -49,17 +45,17 @@ def read(path: str, text: str, inside: bool = True) -> list[Site]:
         return list(_yaml(text))
     if language == "toml":
         return list(_toml(text))
-    return list(_constants(text)) if _CODE.fullmatch(path) else []
+    return list(_constants(text)) if language == "code" else []
 
 
 def parses(path: str, text: str) -> bool:
-    """Whether a text is what its suffix says it is."""
+    """Whether a text is what its suffix says it is; of other languages than Python nobody here knows."""
     language = dialect(path)
     if language == "python":
         return parse_python(text) is not None
     if language == "toml":
         return _toml_tree(text) is not None
-    return language == "text" or _yaml_tree(text) is not None
+    return language in ("text", "code") or _yaml_tree(text) is not None
 
 
 def slot(text: str, choices: tuple[Value, ...]) -> tuple[int, int, Value] | None:

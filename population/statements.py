@@ -1,8 +1,8 @@
 """Structural perturbations: statements of Python files, sentences of texts, and numbers that are not knobs.
 
-YAML, JSON and TOML have no structure worth shuffling; their knobs are enough. All operators are pure, given the state
-of `rng`; they return None when they find nothing to do, and otherwise files that differ from the genome's and still
-parse where those did.
+YAML, JSON and TOML have no structure worth shuffling, and code of other languages is not understood here; their knobs
+are enough. All operators are pure, given the state of `rng`; they return None when they find nothing to do, and
+otherwise files that differ from the genome's and still parse where those did.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ class Edit:
 
     files: dict[str, str]
     note: str
+
+
+def arrangeable(path: str) -> bool:
+    """Whether a file has statements or sentences that the operators below can change."""
+    return dialect(path) in ("python", "text")
 
 
 def swap(genome: Genome, rng: random.Random) -> Edit | None:

@@ -97,6 +97,13 @@ def test_nothing_to_turn() -> None:
     assert statements.number(genome, space, rng) is None
 
 
+def test_code_of_another_language_is_not_shuffled_like_prose() -> None:
+    genome, _ = genome_of("int f(void);\n\nint main(void) {\n  return f();\n}\n\nint f(void) { return 1; }\n", "a.c")
+    for operator in (statements.swap, statements.drop, statements.double, statements.move, statements.trim):
+        assert operator(genome, random.Random(0)) is None
+    assert not statements.arrangeable("a.c") and statements.arrangeable("a.py") and statements.arrangeable("a.md")
+
+
 def test_the_same_random_state_gives_the_same_child() -> None:
     genome, space = genome_of(CODE)
     operators: list[Callable[[random.Random], Genome | Edit | None]] = [
