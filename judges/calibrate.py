@@ -39,7 +39,8 @@ class Measured:
         lost: pairs that it did not.
         flips: share of pairs whose choice depends on the order; None if never shown in both.
         first: share of choices that went to the text shown first.
-        longer: share of choices that went to the longer text; `people_longer` is what people did.
+        longer: share of choices that went to the longer text; `people_longer` is what people did. NaN where all pairs
+            are of one length.
         people_longer: see `longer`.
         wrong: per pair, whether it disagreed; unanswered pairs count as half of each, drawn at random.
     """
@@ -129,15 +130,17 @@ def report(measured: Sequence[Measured]) -> list[str]:
     lines = []
     for one in measured:
         if not one.answers:
-            lines.append(f"{one.name}: gave no answer to any of {one.lost} pairs")
+            lines.append(f"{one.name}: gave no answer to any of {_pairs(one.lost)}")
             continue
         flips = "" if one.flips is None else f", flips with the order {one.flips:.0%}"
         lost = f", no answer to {one.lost}" if one.lost else ""
+        longer = "" if math.isnan(one.longer) else f", the longer {one.longer:.0%} (people: {one.people_longer:.0%})"
+        interval = f"95 %: {one.low:.1%} to {one.high:.1%}, " if one.answers >= FEW else ""
         lines.append(
-            f"{one.name}: {one.right:.1%} right (95 %: {one.low:.1%} to {one.high:.1%}, {one.answers} pairs){flips}, "
-            f"takes the first {one.first:.0%}, the longer {one.longer:.0%} (people: {one.people_longer:.0%}){lost}"
+            f"{one.name}: {one.right:.1%} right ({interval}{_pairs(one.answers)}){flips}, "
+            f"takes the first {one.first:.0%}{longer}{lost}"
         )
-    if len(measured) > 1:
+    if len(measured) > 1 and max(one.answers for one in measured) >= FEW:
         votes = effective_votes(np.array([one.wrong for one in measured]))
         lines.append(f"together they are worth {votes:.1f} independent votes of {len(measured)}, or more if people err")
         lines.append(f"agreement of the judges with each other (Krippendorff's alpha): {_alpha(measured):.2f}")
@@ -146,11 +149,15 @@ def report(measured: Sequence[Measured]) -> list[str]:
     if not useful:
         lines.append("verdict: none of these judges is better than a coin on these pairs; do not select by them")
     elif (pairs := max(one.answers for one in useful)) < FEW:
-        lines.append(f"verdict: {pairs} pairs say too little; bring {FEW} or more, hundreds if you can")
+        lines.append(f"verdict: {_pairs(pairs)} cannot tell; bring {FEW} or more, hundreds if you can")
     else:
         best = max(useful, key=lambda one: one.right)
         lines.append(f"verdict: usable; best is {best.name} with {best.right:.0%}. Weights: trust: {{{trust}}}")
     return lines
+
+
+def _pairs(count: int) -> str:
+    return f"{count} pair{'s'[: count != 1]}"
 
 
 def _alpha(measured: Sequence[Measured]) -> float:

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from judges.base import JudgeError
-
 CAP = 16.0  # of a pair's weight: no single experiment proves more
 _CHOICE = {"won", "lost"}
 _TEST = {"a", "b", "impressions_a", "clicks_a", "impressions_b", "clicks_b"}
+
+
+class PairsError(ValueError):
+    """A file of pairs is wrong. The message is one sentence that names the line and column of the first mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +43,23 @@ def read_pairs(path: Path) -> list[Pair]:
     """The pairs of a CSV file; A/B tests without any difference are left out.
 
     Raises:
-        JudgeError: naming the line and column of the first mistake.
+        PairsError: naming the line and column of the first mistake.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             columns = set(rows.fieldnames or ())
             if not (columns >= _CHOICE or columns >= _TEST):
-                raise JudgeError(
+                raise PairsError(
                     f"{path} line 1: expected the columns won,lost or {','.join(sorted(_TEST))}, "
                     f"found {','.join(sorted(filter(None, columns))) or 'nothing'}"
                 )
             read = _vote if columns >= _CHOICE else _tested
             pairs = [pair for row in rows if (pair := read(row, f"{path} line {rows.line_num}")) is not None]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise JudgeError(f"{path} cannot be read as a CSV file in UTF-8: {error}") from error
+        raise PairsError(f"{path} cannot be read as a CSV file in UTF-8: {error}") from error
     if not pairs:
-        raise JudgeError(f"{path} has no pairs with a winner")
+        raise PairsError(f"{path} has no pairs with a winner")
     return pairs if "group" in columns else _grouped(pairs)
 
 
@@ -71,7 +73,7 @@ def _tested(row: Mapping[str, str | None], where: str) -> Pair | None:
     shown = [_number(row, f"impressions_{side}", where) for side in "ab"]
     clicked = [_number(row, f"clicks_{side}", where) for side in "ab"]
     if any(not 0 <= clicks <= views or not views for clicks, views in zip(clicked, shown, strict=True)):
-        raise JudgeError(f"{where}: a text needs impressions, and cannot have more clicks than impressions")
+        raise PairsError(f"{where}: a text needs impressions, and cannot have more clicks than impressions")
     rates = [clicks / views for clicks, views in zip(clicked, shown, strict=True)]
     pooled = sum(clicked) / sum(shown)
     spread = math.sqrt(pooled * (1 - pooled) * (1 / shown[0] + 1 / shown[1]))
@@ -84,7 +86,7 @@ def _tested(row: Mapping[str, str | None], where: str) -> Pair | None:
 def _texts(row: Mapping[str, str | None], one: str, other: str, where: str) -> tuple[str, str]:
     texts = (row[one] or "").strip(), (row[other] or "").strip()
     if not all(texts):
-        raise JudgeError(f"{where}: {one} or {other} is empty")
+        raise PairsError(f"{where}: {one} or {other} is empty")
     return texts
 
 
@@ -94,7 +96,7 @@ def _number(row: Mapping[str, str | None], column: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise JudgeError(f"{where}: {column} is {row[column]!r}, expected a number")
+        raise PairsError(f"{where}: {column} is {row[column]!r}, expected a number")
     return value
 
 

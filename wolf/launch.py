@@ -15,6 +15,7 @@ from judges.cage import Level
 from population.evaluation import Evaluation
 from population.knobs import Space
 from population.pool import Population
+from population.statements import arrangeable
 from population.variant import Variant
 from wolf.control.form import Secretary
 from wolf.control.steering import Able, CheckIns
@@ -226,20 +227,30 @@ def workers_of(config: Config, task: Task, leases: Leases, place: Path, say: Cal
     return LocalWorkers(task, lease(config.workers, leases, say), place)
 
 
+def operators(config: Config, space: Space, files: Sequence[str]) -> tuple[str, ...]:
+    """The names of the operators that can change these files.
+
+    Raises:
+        UsageError: if nothing can.
+    """
+    search = config.search
+    wanted = search.statements == "on" or (search.statements == "auto" and len(space.names) < FEW_KNOBS)
+    statements = wanted and (config.llm is not None or any(map(arrangeable, files)))
+    sampling = search.strategy in ("random", *OPTIMISERS)  # these draw knobs, and can do nothing else
+    if not space.names and (not statements or sampling):
+        raise UsageError(
+            f"{', '.join(files)}: no knobs, so there is nothing to vary: name constants in ALL_CAPS, or "
+            "declare target.knobs" + ("" if sampling or wanted else ", or set search.statements: on")
+        )
+    return available(bool(space.names), search.recombine, statements, bool(space.frames))
+
+
 def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Variant]) -> Strategy:
     """The strategy that a configuration asks for, with nothing told yet."""
     overrides: dict[str, Any] = dict(config.target.knobs)
     space = Space.of(seed_variant.files, overrides)
     population = Population(space, config.judge.goal, recall, getattr(config.judge, "doubt", None))
-    search = config.search
-    statements = search.statements == "on" or (search.statements == "auto" and len(space.names) < FEW_KNOBS)
-    names = available(bool(space.names), search.recombine, statements, bool(space.frames))
-    sampling = search.strategy in ("random", *OPTIMISERS)  # these draw knobs, and can do nothing else
-    if not space.names and (not statements or sampling):
-        raise UsageError(
-            f"{', '.join(seed_variant.files)}: no knobs, so there is nothing to vary: name constants in ALL_CAPS, or "
-            "declare target.knobs" + ("" if sampling else ", or set search.statements: on")
-        )
+    search, names = config.search, operators(config, space, [*seed_variant.files])
     if search.strategy != "wolf":
         return (BASELINES | OPTIMISERS)[search.strategy](
             population, seed_variant, search.seed, names, config.budget.evaluations

@@ -73,7 +73,14 @@ def test_a_handful_of_pairs_is_no_verdict() -> None:
     judge = PanelJudge(criteria=(Criterion(id="pull", q="Which one?"),), judges=("lucky",))
     choose = judges_of(judge, {"lucky": StandIn(knows)})["lucky"]
     (*_, verdict) = report([measure("lucky", choose, PAIRS[:3])])
-    assert verdict == "verdict: 3 pairs say too little; bring 30 or more, hundreds if you can"
+    assert verdict == "verdict: 3 pairs cannot tell; bring 30 or more, hundreds if you can"
+
+
+def test_one_pair_of_texts_of_one_length_says_nothing_that_is_no_number(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("won,lost\none thing,another one\n")
+    said = CliRunner().invoke(main, ["calibrate", "headline", "--pairs", str(tmp_path / "pairs.csv")])
+    assert said.exit_code == 0 and "nan" not in said.output and "95 %" not in said.output
+    assert "right (1 pair), flips" in said.output and "independent votes" not in said.output
 
 
 def test_the_command_ends_in_a_verdict(tmp_path: Path) -> None:
@@ -83,6 +90,13 @@ def test_the_command_ends_in_a_verdict(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[0] == "60 of 150 pairs, drawn at random"
     assert result.output.splitlines()[-1].startswith("verdict: ")
+
+
+@pytest.mark.parametrize("command", [["calibrate", "headline", "--pairs"], ["train-reader"]])
+def test_a_wrong_file_of_pairs_is_wrong_usage(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("won,lost\nonly,\n")
+    result = CliRunner().invoke(main, [*command, str(tmp_path / "pairs.csv")])
+    assert result.exit_code == 2 and "line 2: won or lost is empty" in result.output
 
 
 @pytest.mark.parametrize(("config", "said"), [("knobs", "does not compare texts"), ("headline", "has no judge 'x'")])

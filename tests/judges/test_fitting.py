@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from judges.base import JudgeError
 from judges.fitting import Recipe, Table, cross_validate, fit, standard_error
-from judges.pairs import Pair, read_pairs
+from judges.pairs import Pair, PairsError, read_pairs
 from judges.reader import Reader
 from wolf.cli import main
 
@@ -89,7 +88,7 @@ def test_ab_tests_weigh_what_they_prove(tmp_path: Path) -> None:
 )
 def test_a_wrong_file_of_pairs_is_one_sentence_with_its_line(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "tests.csv").write_text(text)
-    with pytest.raises(JudgeError, match=said):
+    with pytest.raises(PairsError, match=said):
         read_pairs(tmp_path / "tests.csv")
 
 

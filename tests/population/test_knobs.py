@@ -129,7 +129,11 @@ def test_unit_scale_of_a_space() -> None:
         ("LR = 1\n", {"LR": {"hihg": 4}}, "the keys are low, high"),
         ("LR = 1\n", {"LR": {"low": "x"}}, "`low` must be a number"),
         ("LR = 1\n", {"LR": 4}, "expected a range"),
-        ("print()\n", {"BLOCK": "1 .. 9"}, "are found, in other files list what may stand in a place: {file: NAME, choices"),
+        (
+            "print()\n",
+            {"BLOCK": "1 .. 9"},
+            "are found, in other files list what may stand in a place: {file: NAME, choices",
+        ),
         ("LR = 1\n", {"S": {"file": "no.md", "choices": ["a", "b"]}}, "no editable file 'no.md'"),
         ("LR = 1\n", {"S": {"file": "train.py", "choices": ["a"]}}, "at least two"),
         ("LR = 1\n", {"S": {"file": "train.py", "choices": ["a", "b"]}}, "exactly once"),

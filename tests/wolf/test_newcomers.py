@@ -91,3 +91,29 @@ def test_ctrl_c_while_the_seed_is_read_alone_begins_nothing_more(stopping: bool)
     if stopping:
         with pytest.raises(CancelledError):
             null.result(timeout=1)
+
+
+def test_an_entry_of_models_without_a_name_is_one_mistake() -> None:
+    for entry in ("{}", "{effort: low}", "claude: {effort: low}"):
+        said = refused("check", "knobs", f"llm.models=[{entry}]", "budget.usd=1")
+        assert said.startswith("command line: llm.models.0: expected a model's name, or keys such as {name: ")
+        assert said.count("llm.models.0") == 1
+
+
+def test_more_workers_than_memory_is_no_configuration_and_more_than_cores_is_said() -> None:
+    said = refused("check", "knobs", "workers.slots=1000000")
+    assert "1000000 slots share this machine's memory, and " in said
+    crowded = CliRunner().invoke(main, ["check", "knobs", "workers.slots=300"])
+    assert crowded.exit_code == 0 and "note        300 x 1 threads on " in crowded.output
+    assert "slow each other down" not in CliRunner().invoke(main, ["check", "knobs", "workers.slots=1"]).output
+
+
+def test_code_in_which_nothing_can_be_turned_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text(TASK.replace("RUN", "cat").replace("data.txt", "data.c"))
+    (tmp_path / "data.c").write_text("int main(void) { return 0; }\n")
+    for command in ("check", "run"):
+        said = refused(command, "task.yaml")
+        assert "data.c: no knobs, so there is nothing to vary: name constants in ALL_CAPS" in said
+    (tmp_path / "data.c").write_text("#define DEPTH 3\nint main(void) { return 0; }\n")
+    done = CliRunner().invoke(main, ["check", "task.yaml"])
+    assert done.exit_code == 0 and "DEPTH  3   1 .. 24 log" in done.output

@@ -11,12 +11,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from population.variant import Variant
 from wolf import cli
 from wolf.commands.export import export
 from wolf.commands.reading import diff, show, top, tree
 from wolf.errors import SetupError, UsageError
 from wolf.reading.records import load_run
 from wolf.reading.tables import TABLES
+from wolf.store.ledger import Ledger
 
 WriteRun = Callable[..., Path]
 Call = Callable[..., str]
@@ -92,6 +94,47 @@ def test_diff_is_from_the_seed_or_between_two(wolf: Call) -> None:
     assert "the files are the same" in wolf("diff", "best", "best")
     found = json.loads(wolf("diff", "best", "--json"))
     assert found["changes"]["DEPTH"] == [4, 5] and found["diff"].startswith("--- a/train.py\n+++ b/train.py\n@@")
+
+
+def test_every_command_takes_the_run_as_an_argument_or_with_an_option(
+    wolf: Call, write_run: WriteRun, tmp_path: Path
+) -> None:
+    write_run(Path("runs/later"), evaluations=8)
+    for command in (["top"], ["tree"], ["show"], ["show", "best"], ["show", "seed"], ["diff"], ["diff", "best"]):
+        said = wolf(*command, "--run", "demo")
+        assert said == wolf(*command, "demo") == wolf(*command, "-r", "runs/demo") == wolf(*command, "runs/demo")
+        assert said != wolf(*command)
+    assert wolf("diff", "seed", "best", "demo") == wolf("diff", "-r", "demo") == wolf("diff", "demo", "seed", "best")
+    Path("best").mkdir()  # as `wolf export --best best` does
+    assert wolf("show", "best") == wolf("show", "runs/later")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["top", "demo", "--run", "other"], "two runs are named, demo and other: leave one of them out"),
+        (["show", "demo", "--run", "other"], "two runs are named, demo and other: leave one of them out"),
+        (["show", "best", "seed"], "`seed` is no run, and 2 variants are too many"),
+        (["show", "runs/none"], "no run at runs/none: expected a folder"),
+    ],
+)
+def test_a_run_that_is_named_wrongly_is_one_sentence(wolf: Call, arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(cli.main, arguments)
+    assert result.exit_code == 2 and said in result.output
+
+
+def test_a_note_that_only_repeats_the_knobs_is_left_out(wolf: Call) -> None:
+    run = load_run("runs/demo")
+    seed = run.header.seed_variant
+    made = {
+        note: Variant({"train.py": run.files(seed)["train.py"].replace("LR = 0.02", lr)}, (seed,), "person", note)
+        for note, lr in (("LR 0.02 -> 0.03", "LR = 0.03"), ("warmer", "LR = 0.04"))
+    }
+    with Ledger.open(Path("runs/demo"), write=True) as ledger:
+        ledger.append([], [*made.values()])
+    same, other = (wolf("show", variant.id) for variant in made.values())
+    assert "  changed   LR 0.02 → 0.03\n" in same and "note" not in same
+    assert "  changed   LR 0.02 → 0.04\n" in other and "  note      warmer\n" in other
 
 
 def test_tree_keeps_the_champions_line_in_the_first_column(wolf: Call) -> None:

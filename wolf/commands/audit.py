@@ -10,6 +10,7 @@ import click
 from population.evaluation import Evaluation
 from population.variant import Variant
 from wolf.commands.locking import choose_level, sandbox_options
+from wolf.commands.which import run_argument
 from wolf.errors import UsageError
 from wolf.reading.records import Run, load_run
 from wolf.reading.rows import Told
@@ -53,7 +54,7 @@ def readings(run: Run, count: int) -> list[Told]:
 
 
 @click.command("audit")
-@click.argument("run", required=False)
+@run_argument
 @click.option(
     "--readings", "count", type=click.IntRange(1), default=1, show_default=True, help="How many readings to take again."
 )

@@ -35,11 +35,14 @@ def command(config: str, overrides: tuple[str, ...], pairs: Path, most: int, onl
     worth. Models are asked about 1.05 times per pair; readers cost nothing.
     """
     from judges.calibrate import judges_of, measure, report
-    from judges.pairs import read_pairs
+    from judges.pairs import PairsError, read_pairs
     from wolf.settings.config import load
 
     loaded = load(config, overrides)
-    found = read_pairs(pairs)
+    try:
+        found = read_pairs(pairs)
+    except PairsError as error:
+        raise UsageError(str(error)) from error
     if len(found) > most:
         click.echo(f"{most} of {len(found)} pairs, drawn at random")
         found = random.Random(0).sample(found, most)

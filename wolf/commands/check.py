@@ -52,7 +52,8 @@ class Plan:
         seconds_each: what one evaluation takes at most; None if the judge does not say.
         seconds_expected: what the whole run takes if evaluations take as long as usual; None if nobody knows.
         seconds: what the whole run takes at most; None if nobody knows.
-        notes: what to know of the judge before believing its scores, and of files that have no knobs because of a slip.
+        notes: what to know of the judge before believing its scores, of files that have no knobs because of a slip, and
+            of workers that are too many.
         runs: the folder that the run's own folder goes into, absolute.
         spend: what its models will cost; None without any.
         config: the resolved configuration.
@@ -89,10 +90,24 @@ def _unparsed(files: Mapping[str, str]) -> Iterator[str]:
                 yield f"{name}{place}: this Python cannot read it ({getattr(error, 'msg', error)}), so it has no knobs"
 
 
+def _crowded(config: Config) -> Iterator[str]:
+    """Says so where more is to run at a time than this machine has cores for."""
+    from wolf.workers.slots import cores
+
+    workers, here = config.workers, len(cores())
+    if (
+        workers.kind == "local"
+        and config.to_dict()["judge"]["kind"] != "panel"
+        and workers.slots * workers.threads > here
+    ):
+        yield f"{workers.slots} x {workers.threads} threads on {here} cores: evaluations slow each other down"
+
+
 def plan(config: Config) -> Plan:
-    """What a run of this configuration would do; raises `ConfigError` if a file cannot be read."""
+    """What a run of this configuration would do; raises `UsageError` if that is nothing."""
     from population.genome import Genome
     from population.knobs import Space
+    from wolf.launch import operators
     from wolf.llm.estimate import estimate
     from wolf.settings.target import Target
 
@@ -104,6 +119,7 @@ def plan(config: Config) -> Plan:
     load = (config.budget, fresh, config.workers.slots)
     data = config.to_dict()
     config.judge.check(target.root)
+    operators(config, space, [*files])
     return Plan(
         name=config.name,
         root=str(target.root),
@@ -123,7 +139,7 @@ def plan(config: Config) -> Plan:
         seconds_each=config.judge.seconds_each,
         seconds_expected=_total(*load, config.judge.seconds_expected),
         seconds=_total(*load, config.judge.seconds_each),
-        notes=(*config.judge.notes, *_unparsed(files)),
+        notes=(*config.judge.notes, *_unparsed(files), *_crowded(config)),
         runs=str(Path(config.runs).absolute()),
         spend=estimate(config),
         config=data,
@@ -185,8 +201,8 @@ def _print(plan: Plan, command: str) -> None:
     ):
         click.echo(f"  {what:<11} {text}")
     if not plan.knobs:
-        click.echo("  no knobs were found, so only the structure of the files can change: name Python's constants in")
-        click.echo("  ALL_CAPS, list choices under target.knobs, or let models propose (llm:)")
+        click.echo("  no knobs were found, so only statements and sentences change: name constants in ALL_CAPS, list")
+        click.echo("  choices under target.knobs, or let models propose (llm:)")
         return
     width = max(len(knob.name) for knob in plan.knobs)
     now = max(len(line(str(knob.value), 40)) for knob in plan.knobs)

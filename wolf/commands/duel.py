@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from judges.watch import ACCEPT, challenge
+from wolf.commands.which import named, named_arguments
 from wolf.errors import UsageError
 from wolf.reading.records import load_run
 from wolf.reading.terminal import safe
@@ -17,30 +18,29 @@ ANSWERS = {"1": 0, "2": 1, "=": None}
 
 
 @click.command()
-@click.argument("challenger", default="best")
-@click.argument("champion", default="seed")
-@click.option("--run", "-r", help="Run directory, folder of runs, or name in ./runs.")
+@named_arguments("[CHALLENGER] [CHAMPION]")
 @click.option("--votes", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Answers of people who saw both texts, a line each: challenger, champion or =.")  # fmt: skip
 @click.option("--seed", default=0, help="Of the order in which the texts are shown.")
-def command(challenger: str, champion: str, run: str | None, votes: Path | None, seed: int) -> None:
+def command(names: tuple[str, ...], run: str | None, votes: Path | None, seed: int) -> None:
     """Ask people whether CHALLENGER (default: best) is better than CHAMPION (default: seed).
 
     Each duel is one person's answer. The champion stays unless it is at least 80 % sure that the challenger is better;
     ties count for nobody.
     """
+    challenger, champion = named(names, "best", "seed")
     found = load_run(run)
-    names = found.resolve(challenger), found.resolve(champion)
-    if names[0] == names[1]:
+    ids = found.resolve(challenger), found.resolve(champion)
+    if ids[0] == ids[1]:
         raise UsageError(f"{challenger} and {champion} are the same text; `wolf top` lists others")
     if votes is not None:
         answers = _read(votes)
         outcome = challenge(lambda number: answers[number], len(answers))
     else:
-        texts = ["\n\n".join(found.files(name).values()) for name in names]
+        texts = ["\n\n".join(found.files(name).values()) for name in ids]
         outcome = challenge(_asking(texts, random.Random(seed)))
     end = "take the challenger" if outcome.replaced else "keep the champion"
-    sure = f"P({names[0][:8]} is better than {names[1][:8]}) = {outcome.probability:.0%}"
+    sure = f"P({ids[0][:8]} is better than {ids[1][:8]}) = {outcome.probability:.0%}"
     click.echo(f"{sure} after {outcome.duels} duels; {ACCEPT:.0%} are needed: {end}")
 
 
@@ -58,7 +58,7 @@ def _asking(texts: list[str], rng: random.Random) -> Callable[[int], bool | None
 
 def _read(path: Path) -> list[bool | None]:
     known = {"challenger": True, "champion": False, "=": None}
-    lines = [line.strip().lower() for line in path.read_text("utf-8").splitlines()]
+    lines = [line.strip().lower() for line in path.read_text("utf-8", errors="replace").splitlines()]
     for number, line in enumerate(lines, 1):
         if line and line not in known:
             raise UsageError(f"{path} line {number}: expected challenger, champion or =, found {line[:40]!r}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from wolf.commands.which import run_argument
 from wolf.errors import SetupError, UsageError
 from wolf.reading.records import Run, load_run
 from wolf.reading.terminal import json_line
@@ -18,7 +19,7 @@ FORMATS = ("jsonl", "csv", "parquet", "git", "results.tsv")
 
 
 @click.command()
-@click.argument("run", required=False)
+@run_argument
 @click.option("--table", type=click.Choice(TABLES), help="evaluations if absent.")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS),

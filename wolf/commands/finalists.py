@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from wolf.commands.which import run_argument
 from wolf.control.holdout import CAUTION, HOLDOUT, gains
 from wolf.errors import UsageError
 from wolf.reading.ballotbox import ballots, count, minutes, panel, shown_text
@@ -24,7 +25,7 @@ LOOKED_AT = 200  # variants, best first
 
 
 @click.command()
-@click.argument("run", required=False)
+@run_argument
 @click.option("--count", "-n", "most", type=click.IntRange(1), default=3, show_default=True, help="How many finalists.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 def command(run: str | None, most: int, as_json: bool) -> None:

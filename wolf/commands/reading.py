@@ -1,7 +1,8 @@
 """The commands that read a run: `wolf top | show | diff | tree`. None of them changes it.
 
 A run is named by its directory, by a folder of runs (the latest), by its name in ./runs, or not at all (the latest in
-./runs). A variant is named by `best`, `seed`, its id, or a unique beginning of its id. Every command has `--json`.
+./runs); as an argument or with `--run`. A variant is named by `best`, `seed`, its id, or a unique beginning of its id.
+Every command has `--json`.
 """
 
 from __future__ import annotations
@@ -15,18 +16,17 @@ from typing import Any
 
 import click
 
+from wolf.commands.which import named, named_arguments, run_argument
 from wolf.reading.records import Run, load_run
 from wolf.reading.rows import Belief
 from wolf.reading.terminal import json_line, line, number, safe
 from wolf.reading.verdict import places, verdict
 
-_run_argument = click.argument("run", required=False)
-_run_option = click.option("--run", "-r", help="Run directory, folder of runs, or name in ./runs.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 
 
 @click.command()
-@_run_argument
+@run_argument
 @click.option("--count", "-n", type=click.IntRange(1), default=10, show_default=True, help="How many variants.")
 @_json_option
 def top(run: str | None, count: int, as_json: bool) -> None:
@@ -56,14 +56,15 @@ def top(run: str | None, count: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("variant", default="best")
-@_run_option
+@named_arguments("[VARIANT]")
 @_json_option
-def show(variant: str, run: str | None, as_json: bool) -> None:
-    """One VARIANT: where it came from, every evaluation of it, and its diff against its parent."""
+def show(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
+    """One VARIANT (default: best): where it came from, every evaluation of it, and its diff against its parent."""
+    from population import genome
     from wolf.reading.difference import describe, knob_changes, line_diff
     from wolf.reading.tables import TABLES
 
+    (variant,) = named(names, "best")
     found = load_run(run)
     id = found.resolve(variant)
     proposal, files = found.variants[id], found.files(id)
@@ -85,7 +86,7 @@ def show(variant: str, run: str | None, as_json: bool) -> None:
     rank = f", rank {ranking.index(id) + 1} of {len(ranking)}" if id in ranking else ""
     for label, text in (
         ("made by", line(made)),
-        ("note", line(proposal.note)),
+        ("note", "" if proposal.note == genome.describe(changes) else line(proposal.note)),
         ("changed", line(describe(changes))),
         ("believed", f"{line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}{rank}"),
         ("files", line(", ".join(f"{path} ({_lines(text)})" for path, text in files.items()))),
@@ -106,16 +107,15 @@ def show(variant: str, run: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b", required=False)
-@_run_option
+@named_arguments("[A] [B]")
 @_json_option
-def diff(a: str, b: str | None, run: str | None, as_json: bool) -> None:
-    """What changed from A to B; with A alone, from the seed to A (`wolf diff best`)."""
+def diff(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
+    """What changed from A to B; with one of them alone, from the seed to that one (`wolf diff best`, the default)."""
     from wolf.reading.difference import describe
 
+    a, b = ("seed", *named(names, "best")) if len(names) < 2 else named(names, "seed", "best")
     found = load_run(run)
-    old, new, changes, gain, lines = found.diff(*((a, b) if b is not None else ("seed", a)))
+    old, new, changes, gain, lines = found.diff(a, b)
     if as_json:
         pairs = {name: list(pair) for name, pair in changes.items()}
         _json({"from": old, "to": new, "changes": pairs, "gain": gain and gain._asdict(), "diff": lines})
@@ -133,7 +133,7 @@ def diff(a: str, b: str | None, run: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@_run_argument
+@run_argument
 @click.option("--all", "everything", is_flag=True, help="Also the variants that were never kept.")
 @_json_option
 def tree(run: str | None, everything: bool, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wolf.commands.locking import choose_level, sandbox_options
+from wolf.commands.which import run_argument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def run(
 
 
 @click.command()
-@click.argument("run", required=False)
+@run_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
 @track_option
 @sandbox_options

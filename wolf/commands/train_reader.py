@@ -33,10 +33,13 @@ def command(tests: Path, task: str, out: Path | None, embeddings: Path | None, f
     """
     from judges.embedding import EMBEDDING, Encoder
     from judges.fitting import Recipe, Table, cross_validate, fit
-    from judges.pairs import read_pairs
+    from judges.pairs import PairsError, read_pairs
     from judges.reader import Reader, Task
 
-    pairs = read_pairs(tests)
+    try:
+        pairs = read_pairs(tests)
+    except PairsError as error:
+        raise UsageError(str(error)) from error
     if (groups := len({pair.group for pair in pairs})) < LEAST_GROUPS:
         raise UsageError(
             f"{tests} has {groups} independent groups of tests; {LEAST_GROUPS} are needed to measure a "

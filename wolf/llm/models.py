@@ -10,11 +10,11 @@ both are free and take the same path as any other.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from judges.base import LocalPath
 from wolf.errors import SetupError
@@ -49,6 +49,13 @@ class ModelConfig(BaseModel):
     max_tokens: int | None = Field(default=None, ge=1, description="length of a reply, thinking included")
     extra_body: dict[str, Any] = Field(default_factory=dict, description="what else goes into each request")
     headers: dict[str, str] = Field(default_factory=dict, description="what else goes into the headers")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called(cls, said: Any) -> Any:
+        if isinstance(said, Mapping) and "name" not in said:
+            raise ValueError("expected a model's name, or keys such as {name: claude-haiku-5-5, effort: low}")
+        return said
 
 
 _SOME = Field(min_length=1)

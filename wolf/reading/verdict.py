@@ -129,7 +129,7 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
     resume = [(f"wolf resume {where}", "go on where it stopped")] if run.status in ("stopped", "killed") else []
     if run.champion in (None, run.header.seed_variant):  # there is no change to look at or to take away
         return [*resume, (f"wolf top {where}", "what was tried, and what failed"), page]
-    seen = resume or [(f"wolf diff best --run {where}", "what changed from the seed to the champion")]
+    seen = resume or [(f"wolf diff best {where}", "what changed from the seed to the champion")]
     return [*seen, page, (f"wolf export {where} --best best", "the champion's files, into ./best")]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wolf.commands.which import run_argument
 from wolf.errors import SetupError
 from wolf.reading.records import Run, load_run
 from wolf.reading.terminal import duration, json_line, safe
@@ -20,7 +21,7 @@ HERE = Path(__file__).parent
 
 
 @click.command()
-@click.argument("run", required=False)
+@run_argument
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="RUN/report.html if absent.")
 @click.option("--open", "launch", is_flag=True, help="Open it in the browser.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines: where the page is.")

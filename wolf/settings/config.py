@@ -136,7 +136,9 @@ class SearchConfig(Section):
     recombine: bool = Field(default=True, description="cross and join variants")
     escape: bool = Field(default=True, description="send out expeditions when stuck")
     noise_gate: bool = Field(default=True, description="repeat readings that are close before believing them")
-    statements: Tri = Field(default="auto", description="swap, drop and duplicate statements or sentences")
+    statements: Tri = Field(
+        default="auto", description="move, drop and repeat statements; move, drop and shorten sentences"
+    )
 
 
 class BudgetConfig(Section):
@@ -272,6 +274,8 @@ class WorkersConfig(Section):
             raise ValueError("pin is for kind: local; Ray says how many cores a job has, not which")
         if self.pin and not hasattr(os, "sched_setaffinity"):
             raise ValueError("pin needs Linux; leave it out")
+        if self.kind == "local" and self.slots > (most := slots.most()):
+            raise ValueError(f"{self.slots} slots share this machine's memory, and {most} at most get enough to start")
         return self
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wolf.settings.config import WorkersConfig
 
 SHARED = 0.9  # of the machine's memory, by all slots together; the rest is for the engine and the system
+LEAST = 16e6  # bytes of memory without which no evaluation gets anywhere: a Python that has just started takes 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ def width(threads: int, gpus_per_job: float) -> int:
     if gpus_per_job:
         return max(1, int(len(gpus.alike(gpus.found())) / gpus_per_job + 1e-9))
     return max(1, on_cores)
+
+
+def most() -> int:
+    """How many slots leave each evaluation enough of this machine's memory to start at all."""
+    return max(1, int(SHARED * memory() / LEAST))
 
 
 def lease(config: WorkersConfig, leases: Leases, say: Callable[[str], None]) -> list[Slot]:
