@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from judges.base import JudgeError
 from judges.cage import Level
 from population.evaluation import Evaluation
 from population.knobs import Space
@@ -20,7 +21,7 @@ from population.variant import Variant
 from wolf.control.form import Secretary
 from wolf.control.steering import Able, CheckIns
 from wolf.control.stopping import Rules, Stop
-from wolf.errors import LedgerError, UsageError
+from wolf.errors import LedgerError, UsageError, WolfError
 from wolf.llm.proposing import proposing
 from wolf.llm.smoking import SmokeRuns
 from wolf.null import Null
@@ -211,11 +212,23 @@ def drive(
         with _signals(search, say):
             try:
                 return search.run()
+            except (LedgerError, OSError):  # there is nowhere to write it
+                raise
+            except Exception as error:
+                if event.kind != "aborted" or any(True for _ in ledger.events(event.seq)):  # or it has got no further
+                    record([("aborted", {"reason": _reason(error)})])
+                raise
             finally:
                 if proposer:
                     proposer.hang_up()
                 if search.stop is Stop.NOW:
                     workers.close(kill=True)
+
+
+def _reason(error: Exception) -> str:
+    """Why a run could not go on, for whoever looks at it later."""
+    ours = isinstance(error, WolfError | JudgeError)
+    return str(error) if ours else f"a fault of Auto Wolf itself ({type(error).__name__}: {error})"
 
 
 def workers_of(config: Config, task: Task, leases: Leases, place: Path, say: Callable[[str], None]) -> Workers:

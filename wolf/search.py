@@ -293,7 +293,8 @@ class Search:
 
     def _check_seed(self) -> None:
         if self._strategy.population.failed(self._seed_variant.id):
-            raise SetupError(f"the seed variant fails ({self._seed_failure}), so there is nothing to improve on")
+            said = f"the seed variant fails ({self._seed_failure}), so there is nothing to improve on"
+            raise SetupError(f"{said}: put it right, then start another run")
 
     def _fold(self, ask: Ask, evaluation: Evaluation) -> list[Record]:
         """Take in an evaluation; returns what is to be written about it."""

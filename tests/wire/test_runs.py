@@ -22,6 +22,8 @@ from wolf.dev.players import competent, repetitive, sloppy
 from wolf.dev.server import FakeServer
 from wolf.errors import LedgerError, SetupError
 from wolf.reading.proposals import models, operators
+from wolf.reading.records import load_run
+from wolf.reading.verdict import verdict
 from wolf.settings.config import load
 from wolf.store.ledger import Ledger
 
@@ -116,6 +118,21 @@ def test_a_script_is_a_model(toy, run):
 def test_a_fatal_fault_stops_the_run_with_a_sentence_after_one_request(toy, run):
     with pytest.raises(SetupError, match="set ANTHROPIC_API_KEY to a valid key"):
         run(toy, competent({}), fault=lambda n: "401")
+
+
+def test_a_run_that_its_model_would_not_serve_says_so_and_goes_on_once_it_does(toy, run):
+    with FakeServer(competent({}), lambda n: None if n else "401") as server:
+        config = load(str(run.write(toy, server.url)), [f"runs={toy / 'runs'}"])
+        ledger = launch.create(config, Level.NONE)
+        with ledger, pytest.raises(SetupError):
+            launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+        ended = load_run(ledger.run_dir)
+        assert ended.status == "aborted" and "set ANTHROPIC_API_KEY" in ended.reason and not ended.working
+        assert verdict(ended).sentence.startswith("It could not go on: claude-sonnet-5-5 will not answer (http 401")
+        again, config = launch.open_run(ledger.run_dir)
+        with again:
+            assert launch.drive(again, config, Level.NONE, [], lambda said: None) is not None
+    assert load_run(ledger.run_dir).status == "finished"
 
 
 def test_the_ceiling_holds_and_the_search_goes_on_without_models(toy, run):

@@ -291,8 +291,13 @@ def test_a_seed_variant_that_fails_is_one_sentence(wolf, slow) -> None:
     code, _, err = wolf.run("run", slow)
     assert code == 3
     assert re.search(r"seed variant fails.*no such luck", err) and "Traceback" not in err
+    code, out, _ = wolf.run("runs", str(wolf.ledger().parent))
+    assert "aborted" in out and "It could not go on: the seed variant fails" in out
+    before = events(wolf.ledger())
+    assert load_run(wolf.ledger()).status == "aborted"
     code, _, err = wolf.run("resume", str(wolf.ledger()))
-    assert code == 3 and "seed variant fails" in err
+    assert code == 3 and "seed variant fails" in err and "then start another run" in err
+    assert events(wolf.ledger()) == before, "nothing is tried again, and nothing said twice"
 
 
 def test_a_resume_with_another_sandbox_is_in_the_ledger_and_in_the_report(wolf: Wolf) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import fill
 
 import click
 
@@ -14,6 +15,7 @@ from wolf.reading.records import LEDGER, Run, load_run, touched
 from wolf.reading.terminal import duration, json_line, line, number
 
 NARROW = 100  # columns, below which the sentence is left out
+AMISS = ("unreadable", "aborted")  # or stands below, where it says what is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +91,7 @@ def runs(folder: Path, as_json: bool) -> None:
         name, ago = line(Path(entry.path).name, longest), duration(now - entry.touched).split()[0]
         row = f"{name:<{longest}}  {entry.status:<10} {entry.evaluations:>6}  {line(entry.best, 16):<16} "
         row += f"{entry.gain:>9}  {ago:>4}"
-        row += f"  {entry.sentence}" if width >= NARROW or entry.status == "unreadable" else ""
+        row += f"  {entry.sentence}" if width >= NARROW else ""
         click.echo(row if len(row) <= width else row[: width - 1] + "…")
+        if width < NARROW and entry.status in AMISS:
+            click.echo(fill(entry.sentence, width, initial_indent="    ", subsequent_indent="    "))

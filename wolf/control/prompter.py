@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from wolf.control.inbox import post
 from wolf.reading.cards import is_text
-from wolf.reading.records import Run, load_run
+from wolf.reading.records import ENDS, Run, load_run
 from wolf.reading.terminal import safe
 from wolf.store.events import Event
 
@@ -42,7 +42,7 @@ class Prompter:
                 self._over.clear()
                 self._thread = threading.Thread(target=self._listen, daemon=True)
                 self._thread.start()
-        elif event.kind in ("continued", "stopped", "finished") and self._thread:
+        elif event.kind in ("continued", *ENDS) and self._thread:
             self._over.set()
             self._thread.join()
             self._thread = None

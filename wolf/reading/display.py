@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 from wolf.reading.lines import still, tell
-from wolf.reading.records import Run
+from wolf.reading.records import ENDS, Run
 from wolf.reading.terminal import json_line, line
 from wolf.store.events import Event
 
@@ -192,11 +192,11 @@ class LiveTable(_Follower):
         run = self._fold(event)
         if run is None or event.kind == "told":
             return
-        if event.kind in ("finished", "stopped") or run.checkin is not None:  # at a check-in, a person types
+        if event.kind in ENDS or run.checkin is not None:  # at a check-in, a person types
             self.__exit__()
         elif event.kind == "continued" and self._live is None:
             self.__enter__()
-        for text in tell(run, event, self._console.width):
+        for text in tell(run, event, self._console.width)[event.kind == "aborted" :]:  # the error says the first line
             self._print(text)
 
     def say(self, sentence: str) -> None:

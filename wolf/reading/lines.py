@@ -8,7 +8,7 @@ from typing import Any
 
 from wolf.reading.cards import cards
 from wolf.reading.difference import describe, knob_changes, line_diff
-from wolf.reading.records import Run
+from wolf.reading.records import ENDS, Run
 from wolf.reading.rows import Asked, Told
 from wolf.reading.spending import left
 from wolf.reading.terminal import duration, line, number, safe
@@ -90,8 +90,9 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             level = f" · sandbox {run.sandbox}" if run.sandbox != head.sandbox else ""
             return [f"resumed after {run.evaluations} evaluations{level}"]
         case "stopped":
-            done = f"{run.evaluations} evaluation{'s'[: run.evaluations != 1]}"
-            return [line(f"stopped after {done}: {run.reason or 'asked to'}"), *_next(run)]
+            return [line(f"stopped after {_evaluations(run)}: {run.reason or 'asked to'}"), *_next(run)]
+        case "aborted":
+            return [line(f"could not go on after {_evaluations(run)}: {run.reason}", 400), *_next(run)]
         case "finished":
             return ["", *summary(run, width), "", *_next(run)]
     return []
@@ -136,7 +137,7 @@ def still(run: Run | None, doing: str, now: float) -> str:
         return f"… still {doing}" if doing == "starting" else f"… still: {doing}"
     jobs = [f"{a.ordinal} ({a.variant[:8]}, {a.purpose}) for {now - a.time:.0f}s" for a in run.working.values()]
     more = f" and {len(jobs) - 4} more" if len(jobs) > 4 else ""
-    over = run.status in ("stopped", "finished")
+    over = run.status in ENDS
     idle = "ending" if over else "paused" if run.still else "choosing what to try next"
     running = f"evaluating {', '.join(jobs[:4])}{more}" if jobs else idle
     rest = left(run, now)
@@ -181,6 +182,10 @@ def _checkin(run: Run, body: Mapping[str, Any], width: int | None) -> list[str]:
     title = f"check-in {body['checkin']} after {body['evaluations']} evaluations ({body['why']}); {wait}"
     how = f"answer in {where}, or with `wolf tell {run.path or 'RUN'} ...` and then `go`"
     return ["", line(title), *cards(run, body["finalists"], width), line(how)]
+
+
+def _evaluations(run: Run) -> str:
+    return f"{run.evaluations} evaluation{'s'[: run.evaluations != 1]}"
 
 
 def _limit(run: Run) -> str:

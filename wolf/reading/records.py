@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wolf.reading.difference import Difference
 
 LEDGER = "ledger.db"
+ENDS = ("stopped", "aborted", "finished")  # events after which nobody is working on a run
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -145,18 +146,19 @@ class Run:
                 self.still, self.checkin = False, None
             case "ended":
                 self.reason = body["reason"]
-            case "stopped" | "finished":
+            case kind if kind in ENDS:
                 self.working, self.reason = {}, body.get("reason") or ""
                 self.final = body if event.kind == "finished" else None
 
     @property
     def status(self) -> str:
-        """`running`, `paused` (until a person says go), `stopped`, `finished`, or `killed`.
+        """`running`, `paused` (until a person says go), `stopped`, `aborted`, `finished`, or `killed`.
 
-        Stopped and killed runs can be resumed; the first were stopped on purpose, of the others nobody said why.
+        Stopped, aborted and killed runs can be resumed; the first were stopped on purpose, the second could not go on
+        and said why in `reason`, of the others nobody said why.
         """
-        last = next((e.kind for e in reversed(self.events) if e.kind in ("resumed", "stopped", "finished")), None)
-        if last in ("stopped", "finished"):
+        last = next((e.kind for e in reversed(self.events) if e.kind in ("resumed", *ENDS)), None)
+        if last in ENDS:
             return last
         return ("paused" if self.still else "running") if self.locked else "killed"
 

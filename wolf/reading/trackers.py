@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from wolf.errors import SetupError
 from wolf.reading.lines import what_changed
-from wolf.reading.records import Run
+from wolf.reading.records import ENDS, Run
 from wolf.reading.rows import Told
 from wolf.reading.verdict import verdict
 from wolf.store.events import Event
@@ -65,7 +65,7 @@ class Tracker:
             case "crowned":
                 crown = run.crowned[-1]
                 self._backend.note(crown.ordinal, f"{crown.variant} {what_changed(run.asked.get(crown.ordinal), None)}")
-            case "finished" | "stopped":
+            case kind if kind in ENDS:
                 said = verdict(run)
                 facts: dict[str, Any] = {"champion": run.champion, "verdict": said.sentence, "status": event.kind}
                 if said.gain is not None:

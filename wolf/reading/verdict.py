@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wolf.reading.records import Run
 from wolf.reading.rows import Z95, Belief, Gain, Told
@@ -37,7 +37,13 @@ def places(run: Run) -> int:
 
 
 def verdict(run: Run) -> Verdict:
-    """What `run` found, as far as it can be said now."""
+    """What `run` found, as far as it can be said now; first of all why it could not go on, if it could not."""
+    said = _found(run)
+    cause = f"It could not go on: {run.reason}. " if run.status == "aborted" else ""
+    return replace(said, sentence=cause + said.sentence) if cause else said
+
+
+def _found(run: Run) -> Verdict:
     seed, champion = run.header.seed_variant, run.champion
     if champion is None:
         return Verdict("none", "Nothing has been scored yet.", False, None)
@@ -126,7 +132,8 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
     """Commands that make sense now, and what each is for."""
     where = str(run.path or "RUN")
     page = (f"wolf report {where}", "one HTML page: curve, lineage, statistics")
-    resume = [(f"wolf resume {where}", "go on where it stopped")] if run.status in ("stopped", "killed") else []
+    left = run.status in ("stopped", "killed") or (run.status == "aborted" and run.beliefs)
+    resume = [(f"wolf resume {where}", "go on where it stopped")] if left else []
     if run.champion in (None, run.header.seed_variant):  # there is no change to look at or to take away
         return [*resume, (f"wolf top {where}", "what was tried, and what failed"), page]
     seen = resume or [(f"wolf diff best {where}", "what changed from the seed to the champion")]

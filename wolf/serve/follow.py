@@ -21,7 +21,7 @@ from typing import TypeVar
 from wolf.control.inbox import Inbox
 from wolf.errors import LedgerError
 from wolf.reading.lines import tell
-from wolf.reading.records import LEDGER, Run
+from wolf.reading.records import ENDS, LEDGER, Run
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 from wolf.store.lock import head, held
@@ -143,7 +143,7 @@ class Follower:
         assert self._run is not None
         self._run.add(event)
         if said and event.kind not in QUIET:
-            for text in tell(self._run, event, None)[: 1 if event.kind == "stopped" else 2]:
+            for text in tell(self._run, event, None)[: 1 if event.kind in ENDS else 2]:
                 self.journal.append((event, text))
 
 
