@@ -76,7 +76,7 @@ class Runs:
         path.write_text(CONFIG.replace("URL", url))
         return path
 
-    def __call__(self, toy, player, *overrides, fault=lambda n: None, latency=0.0):
+    def __call__(self, toy, player, *overrides, fault=lambda *_: None, latency=0.0):
         """One run; returns its events, what `drive` returned and the server's log."""
         with FakeServer(player, fault, latency=latency) as server:
             config = load(str(self.write(toy, server.url)), [f"runs={toy / 'runs'}", *overrides])

@@ -72,7 +72,7 @@ def run(calls, books, seconds=120.0):
 
 def over_the_wire(fault, **options):
     """One call against a server that plays `fault` first (or always, if it is a callable)."""
-    faults = fault if callable(fault) else lambda n: fault if n == 0 else None
+    faults = fault if callable(fault) else lambda n, _: fault if n == 0 else None
     with FakeServer(lambda request: Said("Awoo.", output=10), faults) as server:
         model = Remote("m", base_url=server.url, seconds=options.pop("seconds", 5))
         calls, books = Calls({"m": model}, {"m": PRICE}, 100, longest_pause=0.05, **options), Books()
@@ -105,7 +105,7 @@ def test_each_fault_costs_the_requests_and_the_dollars_that_it_should(name, kind
         assert books.states == ["reserved", "failed", "reserved", "answered"]
         assert calls.spent == pytest.approx(answer + (worst if kind is Kind.BROKEN else 0))
     if kind is Kind.BROKEN:
-        outcome, calls, books, requests = over_the_wire(lambda n: name, seconds=seconds)
+        outcome, calls, books, requests = over_the_wire(lambda *_: name, seconds=seconds)
         assert (outcome.reply, outcome.state, requests) == (None, "failed", 3)
         assert calls.spent == pytest.approx(3 * worst)
 

@@ -20,7 +20,7 @@ def howl(request: object) -> Said:
 
 
 def attempt(fault: str | None, stream: bool, seconds: float = 20.0):
-    with FakeServer(howl, lambda n: fault) as server:
+    with FakeServer(howl, lambda *_: fault) as server:
         model = Remote("wolfling", base_url=server.url, seconds=seconds, stream=stream)
         try:
             return model.send(PROMPT).result(30), server.log

@@ -45,7 +45,7 @@ def _short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wolf.llm.calls.Calls.__init__.__kwdefaults__", short)
 
 
-def run(tmp_path: Path, *overrides: str, fault: Any = lambda number: None) -> tuple[list[Any], Any]:
+def run(tmp_path: Path, *overrides: str, fault: Any = lambda number, prompt: None) -> tuple[list[Any], Any]:
     with FakeServer(player, fault) as server:
         settings = [f"llm.base_url={server.url}", f"runs={tmp_path / 'runs'}", "budget.evaluations=12",
                     "search.survey=3", "confirm.seeds=2", *overrides]  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_run_before_a_panel_pays_for_every_ballot_and_keeps_what_was_said(tmp_
 
 
 def test_a_run_whose_models_are_often_broken_still_ends(tmp_path: Path) -> None:
-    events, finished = run(tmp_path, fault=lambda number: "500" if number % 3 == 0 else None)
+    events, finished = run(tmp_path, fault=lambda number, _: "500" if number % 3 == 0 else None)
     assert finished is not None
     assert sum(e.kind == "told" for e in events) >= 12
 
@@ -125,7 +125,7 @@ def test_stopping_does_not_wait_for_votes_that_never_come(tmp_path: Path, monkey
         return original(self)
 
     monkeypatch.setattr(Search, "run", stopped)
-    events, finished = run(tmp_path, fault=lambda number: "silent")
+    events, finished = run(tmp_path, fault=lambda *_: "silent")
     assert finished is None and events[-1].kind == "stopped"
 
 

@@ -17,7 +17,7 @@ from wolf.store.ledger import Ledger
 
 def test_a_run_with_ideas_faults_and_failures_is_derived_again(toy, run):
     """Played ideas, some useless, an outage now and then, and candidates that crash."""
-    _, finished, _ = run(toy, sloppy({"X": "3.0"}), fault=lambda n: "500" if n % 3 == 1 else None)
+    _, finished, _ = run(toy, sloppy({"X": "3.0"}), fault=lambda n, _: "500" if n % 3 == 1 else None)
     path = Path(finished["run"])
     assert replay.replay(path) == []
     done = CliRunner().invoke(main, ["dev", "replay", str(path)])

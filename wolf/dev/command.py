@@ -53,7 +53,7 @@ def fake_llm(
     }[play]  # fmt: skip
 
     server = FakeServer(
-        literate(player), lambda number: _drawn(number, names, share), port=port, latency=latency, log=log
+        literate(player), lambda number, prompt: _drawn(number, names, share), port=port, latency=latency, log=log
     )
     click.echo(f"{play} at {server.url}; Ctrl-C ends it")
     server.serve()

@@ -40,13 +40,16 @@ class FakeServer:
     def __init__(
         self,
         player: Player,
-        fault: Callable[[int], str | None] = lambda number: None,
+        fault: Callable[[int, str], str | None] = lambda number, prompt: None,
         *,
         port: int = 0,
         latency: float = 0.0,
         log: Path | None = None,
     ) -> None:
-        """`fault(n)` names the fault of request n = 0, 1, ...; `log` is a file that gets a line for each request."""
+        """`fault(n, prompt)` names the fault of request n = 0, 1, ..., which asks what hashes to `prompt`.
+
+        `log` is a file that gets a line for each request.
+        """
         self.log: list[Entry] = []
         self._player = player
         self._fault = fault
@@ -78,7 +81,7 @@ class FakeServer:
         prompt = sha256(json.dumps([body.get("system"), body.get("messages")]).encode()).hexdigest()[:16]
         with self._lock:
             number = len(self.log)
-            fault = self._fault(number)
+            fault = self._fault(number, prompt)
             self.log.append(Entry(number, prompt, fault, body, dict(handler.headers)))
             if self._file is not None:
                 with self._file.open("a", encoding="utf-8") as file:
