@@ -6,7 +6,7 @@ and its own line with it. A veto `alone` covers nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 
 class Bars:
@@ -15,7 +15,6 @@ class Bars:
     def __init__(self) -> None:
         """Nobody is barred."""
         self._children: dict[str, list[str]] = {}
-        self._born: set[str] = set()
         self._vetoed: dict[str, bool] = {}  # variant -> whether its line is barred with it
         self._freed: set[str] = set()
         self._line: set[str] = set()  # those whose children are barred
@@ -30,15 +29,16 @@ class Bars:
         return iter(sorted(self._line | self._alone))
 
     def born(self, variant: str, parents: Iterable[str]) -> None:
-        """A variant descends from these parents; only what is said first of it counts."""
-        if variant in self._born:
-            return
-        self._born.add(variant)
+        """A variant descends from these parents; said once of each."""
         parents = tuple(parents)
         for parent in parents:
             self._children.setdefault(parent, []).append(variant)
         if variant not in self._freed and self.taints(parents):
             self._line.add(variant)
+
+    def children(self, variant: str) -> Sequence[str]:
+        """Those born of it."""
+        return self._children.get(variant, ())
 
     def taints(self, parents: Iterable[str]) -> bool:
         """Whether a child of these parents is barred from birth."""

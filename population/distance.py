@@ -13,6 +13,7 @@ Novelty is the mean distance to the k nearest others (Lehman & Stanley, "Abandon
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from collections.abc import Sequence
@@ -123,7 +124,7 @@ class Terrain:
         self._metric = metric
         self._size = 0
         self._units = np.empty((64, knobs), dtype=np.float32)
-        self._structure_of = np.empty(64, dtype=np.int64)
+        self._structure_of = np.empty(64, dtype=np.int32)
         self._structures = np.empty((8, SIGNATURE_SIZE), dtype=np.float32)
         self._structure_index: dict[bytes, int] = {}
 
@@ -173,7 +174,7 @@ class Terrain:
         return closest
 
     def _structure(self, vector: Floats) -> int:
-        key = vector.tobytes()
+        key = hashlib.sha256(vector.tobytes()).digest()[:16]
         index = self._structure_index.setdefault(key, len(self._structure_index))
         if index == len(self._structures):
             self._structures = np.concatenate([self._structures, np.empty_like(self._structures)])

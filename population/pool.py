@@ -7,8 +7,8 @@ machine. All losses here are lower-is-better; `Goal` made them so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from population.distance import Features, Floats, Metric, Terrain, closer, novel
 from population.evaluation import Doubt, Estimate, Evaluation, Goal
 from population.genome import Genome
 from population.knobs import Space
+from population.readings import Readings
 from population.selection import Contestant, contestants, survivors
 from population.surrogate import Observations, newest_and_best
 from population.variant import Variant
@@ -28,6 +29,8 @@ NOVEL_SHARE = 0.25
 NOISE_CONFIDENCE = (
     0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
 )
+
+STRUCTURES = 512  # whose features are remembered
 
 NO_PLACE = "neither among the best nor new ground"
 
@@ -50,14 +53,6 @@ class Admission:
     evicted: str | None = None
 
 
-@dataclass(slots=True)
-class _Record:
-    index: int  # row in the terrain
-    readings: list[float] = field(default_factory=list)
-    failures: int = 0
-    sway: float = 0.0  # what people's votes add to the loss
-
-
 class Population:
     """Told evaluations; asked for estimates, parents and observations."""
 
@@ -74,13 +69,12 @@ class Population:
         self.goal = goal
         self._recall = recall
         self._doubt = doubt
-        self._records: dict[str, _Record] = {}
+        self._rows: dict[str, int] = {}  # of those judged, in the terrain and among the readings
         self._ids: list[str] = []
         self.metric = Metric(space.categorical)
         self._terrain = Terrain(self.metric, len(space.names))
         self._nearest: dict[str, Floats] = {}  # pool: distances to neighbours
-        self._losses = np.empty(64)
-        self._counts = np.empty(64)
+        self._readings = Readings()
         self._pool: dict[str, Variant] = {}
         self._bars = Bars()
         self._pins: dict[str, None] = {}
@@ -90,21 +84,25 @@ class Population:
         self._incumbent: str | None = None
         self._genomes: dict[str, Genome] = {}  # of the pool and of those pending, where known
         self._parsed = lru_cache(maxsize=4 * POOL_SIZE)(self._parse)
-        self._signatures: dict[str, Floats] = {}  # by skeleton
+        self._signatures: dict[str, Floats] = {}  # by skeleton, of the latest that were asked for
 
     # What is known
 
     def __len__(self) -> int:
         """How many variants have been judged."""
-        return len(self._records)
+        return len(self._rows)
 
     def __contains__(self, variant: object) -> bool:
         """Whether a variant (by id) has been judged or is being judged."""
-        return variant in self._records or variant in self._pending
+        return variant in self._rows or variant in self._pending
 
     def judged(self, variant: str) -> bool:
         """Whether an evaluation of it has been told."""
-        return variant in self._records
+        return variant in self._rows
+
+    def number(self, variant: str) -> int:
+        """How many variants had been judged before this one."""
+        return self._rows[variant]
 
     def __iter__(self) -> Iterator[str]:
         """Ids of all that were judged, in order."""
@@ -157,12 +155,13 @@ class Population:
 
     def estimate(self, variant: str) -> Estimate:
         """What its readings, and people's votes, say of a variant's loss; (inf, inf, 0) if it never scored."""
-        measured, record = self.measured(variant), self._records.get(variant)
-        return replace(measured, mean=measured.mean + record.sway) if record and record.sway else measured
+        measured, row = self.measured(variant), self._rows.get(variant)
+        sway = 0.0 if row is None else self._readings.swayed(row)
+        return replace(measured, mean=measured.mean + sway) if sway else measured
 
     def failed(self, variant: str) -> bool:
         """Whether it was judged and never scored."""
-        return variant in self._records and not self._records[variant].readings
+        return variant in self._rows and not self._read(variant)
 
     def variant(self, variant: str) -> Variant:
         """The variant itself."""
@@ -176,12 +175,19 @@ class Population:
         """Where a genome stands in the space."""
         structure = self._signatures.get(genome.skeleton_id)
         if structure is None:
+            if len(self._signatures) == STRUCTURES:
+                del self._signatures[next(iter(self._signatures))]
             structure = self._signatures[genome.skeleton_id] = signature(genome.skeleton)
         return Features(np.asarray(self.space.unit(genome.values), dtype=np.float32), structure)
 
+    def children(self, variant: str) -> list[str]:
+        """Those judged that have it among their parents, the latest first."""
+        judged = [child for child in self._bars.children(variant) if child in self._rows]
+        return sorted(judged, key=self._rows.__getitem__, reverse=True)
+
     def apart(self, variant: str) -> dict[str, tuple[bool, int]]:
         """How each variant that was judged differs from one of them: whether in structure, and in how many knobs."""
-        structure, knobs = self._terrain.apart(self._records[variant].index)
+        structure, knobs = self._terrain.apart(self._rows[variant])
         return dict(zip(self._ids, zip(structure.tolist(), knobs.tolist(), strict=True), strict=True))
 
     # Parents and observations
@@ -195,9 +201,9 @@ class Population:
     def observations(self) -> Observations:
         """What the surrogate may learn from: the rows of `newest_and_best`, one per judged variant."""
         size = len(self._ids)
-        rows = newest_and_best(self._losses[:size])
+        rows = newest_and_best(self._readings.means[:size])
         units, signatures = self._terrain.rows(rows.tolist())
-        return Observations(units, signatures, self._losses[rows], self._counts[rows])
+        return Observations(units, signatures, self._readings.means[rows], self._readings.counts[rows])
 
     # The fold
 
@@ -207,8 +213,9 @@ class Population:
         How a genome writes its knobs depends on the shape it has, so it is used only where reading the files would
         find that shape too.
         """
-        if variant.id not in self._records:
-            self._bars.born(variant.id, variant.parents)
+        if variant.id not in self._rows:
+            if variant.id not in self._pending:
+                self._bars.born(variant.id, variant.parents)
             like = next((self._genomes[parent] for parent in variant.parents if parent in self._genomes), None)
             if genome is None or like is None or genome.shape is not like.shape:
                 genome = Genome.of(variant.files, self.space, like)
@@ -221,18 +228,14 @@ class Population:
         Failures are remembered as such; they never have a loss and never enter the pool.
         """
         loss = None if evaluation.score is None else self.goal.loss(evaluation.score)
-        record = self._records.get(variant.id)
-        known = record is not None
+        row = self._rows.get(variant.id)
+        known = row is not None
         hopeless = not known and self._hopeless(loss)
-        if record is None:
-            record = self._register(variant, not hopeless)
-        if loss is None:
-            record.failures += 1
-        else:
-            self._read(record, loss)
-        self._observe(record)
+        if row is None:
+            row = self._register(variant, not hopeless)
         if loss is None:
             return Admission(Verdict.FAILED, evaluation.status.value)
+        self._take(row, loss)
         if variant.id in self._bars:
             return Admission(Verdict.REJECTED, "vetoed")
         self._elect(variant.id)
@@ -240,22 +243,20 @@ class Population:
             self._prune()
             return Admission(Verdict.REJECTED, NO_PLACE)
         admission = self._admit(variant)
-        if known and len(record.readings) > 1:
-            return Admission(Verdict.REPEATED, f"reading {len(record.readings)} of this variant", admission.evicted)
+        if known and (count := len(self._read(variant.id))) > 1:
+            return Admission(Verdict.REPEATED, f"reading {count} of this variant", admission.evicted)
         return admission
 
     # What a person decides
 
     def measured(self, variant: str) -> Estimate:
         """What its readings alone say of a variant's loss, without people's votes."""
-        record = self._records.get(variant)
-        return Estimate.of(record.readings if record else (), self.noise or 0.0)
+        return Estimate.of(self._read(variant) if variant in self._rows else (), self.noise or 0.0)
 
     def sway(self, shifts: Mapping[str, float]) -> None:
         """People compared texts: these losses move by so much against their readings; an earlier shift is replaced."""
         for variant, shift in shifts.items():
-            self._records[variant].sway = shift
-            self._observe(self._records[variant])
+            self._readings.sway(self._rows[variant], shift)
         self._seat([*self._pool])
 
     def veto(self, variant: str, line: bool = True) -> None:
@@ -265,9 +266,9 @@ class Population:
         """
         self._bars.veto(variant, line)
         self._pins = {pin: None for pin in self._pins if pin not in self._bars}
-        room = [id for id in self._ids if self._records[id].readings and id not in self._bars and id not in self._pool]
+        room = [id for id in self._ids if self._read(id) and id not in self._bars and id not in self._pool]
         staying = [member for member in self._pool if member not in self._bars]
-        room.sort(key=lambda id: (self._mean(id), self._records[id].index))
+        room.sort(key=lambda id: (self._mean(id), self._rows[id]))
         self._seat([*staying, *room[: len(self._pool) - len(staying)]])
 
     def pin(self, variant: str) -> None:
@@ -280,15 +281,15 @@ class Population:
         self._pins.pop(variant, None)
         if variant in self._bars:
             self._bars.free(variant)
-            if variant in self._records and self._records[variant].readings:
+            if variant in self._rows and self._read(variant):
                 self._seat([*dict.fromkeys((*self._pool, variant))])
 
     def _seat(self, members: list[str]) -> None:
         """These are the pool now, and one of them is the incumbent."""
-        members.sort(key=lambda member: (self._mean(member), self._records[member].index))
+        members.sort(key=lambda member: (self._mean(member), self._rows[member]))
         for member in members:
             if member not in self._nearest:
-                (units,), (structure,) = self._terrain.rows([self._records[member].index])
+                (units,), (structure,) = self._terrain.rows([self._rows[member]])
                 self._nearest[member] = self._terrain.nearest(Features(units, structure))
         self._nearest = {member: self._nearest[member] for member in members}
         self._pool = {member: self.variant(member) for member in members}
@@ -301,46 +302,43 @@ class Population:
         """Whether a newcomer has no place in the pool however new its ground: it failed, or is the worst of all."""
         return loss is None or (len(self._pool) == POOL_SIZE and loss >= self._mean(next(reversed(self._pool))))
 
-    def _register(self, variant: Variant, novel: bool) -> _Record:
+    def _register(self, variant: Variant, novel: bool) -> int:
         """A newcomer; `novel` says whether it may matter how far it is from all others."""
         features = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
         if self._pool:
-            rows = [self._records[member].index for member in self._pool]
+            rows = [self._rows[member] for member in self._pool]
             found = closer(np.array([self._nearest[m] for m in self._pool]), self._terrain.distances(features, rows))
             self._nearest = dict(zip(self._pool, found, strict=True))
         if novel:
             self._nearest[variant.id] = self._terrain.nearest(features)
-        record = self._records[variant.id] = _Record(self._terrain.add(features))
+        row = self._rows[variant.id] = self._terrain.add(features)
         self._ids.append(variant.id)
-        if record.index == len(self._losses):
-            self._losses = np.concatenate([self._losses, np.empty_like(self._losses)])
-            self._counts = np.concatenate([self._counts, np.empty_like(self._counts)])
-        return record
+        self._readings.add()
+        return row
 
-    def _read(self, record: _Record, loss: float) -> None:
+    def _read(self, variant: str) -> Sequence[float]:
+        """Its readings, if it was judged."""
+        return self._readings.of(self._rows[variant])
+
+    def _take(self, row: int, loss: float) -> None:
         """Add a reading; the pooled variance grows by Welford's update."""
-        n = len(record.readings)
+        n = len(readings := self._readings.of(row))
         if n:
-            mean = math.fsum(record.readings) / n
+            mean = math.fsum(readings) / n
             self._spread += (loss - mean) ** 2 * n / (n + 1)
             self._freedom += 1
             self._noise = _upper_bound(self._spread, self._freedom)
-        record.readings.append(loss)
-
-    def _observe(self, record: _Record) -> None:
-        n = len(record.readings)
-        self._losses[record.index] = math.fsum(record.readings) / n + record.sway if n else np.nan
-        self._counts[record.index] = max(n, 1)
+        self._readings.read(row, loss)
 
     def _elect(self, variant: str) -> None:
         """Is the variant just read the incumbent now, or has the incumbent just lost ground to the pool?"""
-        known = [member for member in (*self._pool, variant) if self._records[member].readings]
+        known = [member for member in (*self._pool, variant) if self._read(member)]
         self._stand(known)
 
     def _stand(self, members: list[str]) -> None:
         """The best of these is the incumbent; with doubt, the one that there is stays unless it surely is better."""
-        rows = [self._records[member].index for member in members]
-        bounds = self._losses[rows] + (self._noise or 0.0) / np.sqrt(self._counts[rows])
+        rows = [self._rows[member] for member in members]
+        bounds = self._readings.means[rows] + (self._noise or 0.0) / np.sqrt(self._readings.counts[rows])
         best = members[int(bounds.argmin())] if members else None
         certain = best is None or self._doubt is None or self._incumbent not in members
         if certain or (best is not None and self._doubt and self._better(best) >= self._doubt.accept):
@@ -356,13 +354,13 @@ class Population:
         return [float(n) for n in novelty(np.array([self._nearest[member] for member in ids]))] if ids else []
 
     def _mean(self, variant: str) -> float:
-        return float(self._losses[self._records[variant].index])
+        return float(self._readings.means[self._rows[variant]])
 
     def _admit(self, variant: Variant) -> Admission:
         """Who stays, now that `variant` was read: a newcomer, a member, or one that was out and is thought again of."""
         ids = [*dict.fromkeys((*self._pool, variant.id))]
         if variant.id not in self._nearest:
-            (units,), (structure,) = self._terrain.rows([self._records[variant.id].index])
+            (units,), (structure,) = self._terrain.rows([self._rows[variant.id]])
             self._nearest[variant.id] = self._terrain.nearest(Features(units, structure))
         losses = [self._mean(member) for member in ids]
         staying = survivors(losses, self._novelties(ids), POOL_SIZE, NOVEL_SHARE)

@@ -140,6 +140,7 @@ def drive(
             SmokeRuns(config.judge, root, config.workers.slots, level, place),
             say,
             lambda memo: search.steering.memo(memo),
+            ledger.told,
         ) as proposer,
         workers_of(config, Task(config.judge, root, level, config.workers.threads), leases, place, say) as workers,
     ):

@@ -11,7 +11,7 @@ import pytest
 from judges.llm import Prompt, Reply, Unanswered, Usage
 from wolf.errors import SetupError
 from wolf.llm import calls as books_of
-from wolf.llm.call import Call, digest, fatal, question
+from wolf.llm.call import GONE, Call, digest, fatal, question
 from wolf.llm.calls import Calls
 from wolf.llm.client import Fault, Kind
 from wolf.llm.prices import Price
@@ -321,15 +321,17 @@ def test_texts_that_nobody_will_read_again_are_let_go():
     table.pump()
     (call,) = table.play(reply())
     assert (asked.result(0).text, asked.result(0).cost) == ("yes", pytest.approx(call.cost))
-    for _ in range(2):  # forgetting twice is forgetting
-        assert (call.prompt.user, call.prompt.system, call.prompt.schema, call.reply.text) == ("", "", None, "")
-        assert (call.question, call.reply.usage, call.sent, call.asker) == (question(PROMPT), reply().usage, None, None)
-        call.forget()
+    assert table.calls.calls == [mine, GONE], "nobody looks at a judge's call again"
     assert (mine.prompt, mine.reply.text) == (PROMPT, "yes"), "whoever has a use for it looks at the call"
     again = Table()
     for body in table.bodies:
         again.calls.restore(body)
     assert [c.prompt.user for c in again.calls.calls] == ["varying", ""]
+    cost = mine.reply.cost
+    for _ in range(2):  # forgetting twice is forgetting
+        mine.forget()
+        assert (mine.prompt.user, mine.prompt.system, mine.prompt.schema, mine.reply.text) == ("", "", None, "")
+        assert (mine.question, mine.reply.cost, mine.sent, mine.asker) == (question(PROMPT), cost, None, None)
 
 
 def test_what_a_judge_waited_for_when_the_run_was_killed_is_given_up_and_free():

@@ -134,14 +134,14 @@ def test_a_context_tells_what_happened_and_not_how_it_is_judged(toy):
     broken = Variant({"train.py": "LR = 0.2\nimport x\n"}, (seed.id,), "llm:edit", "use x")
     variants = {v.id: v for v in (seed, better, broken)}
     population = Population(Space.of(seed.files), Goal.MAXIMIZE, variants.__getitem__)
-    tales = []
+    tales = {}
     for variant, score in ((seed, 1.0), (better, 2.0), (broken, None)):
         status = Status.OK if score else Status.CRASHED
         told = Evaluation(variant.id, "j", status, score, {"loss": 3.0}, "" if score else "ImportError: x")
         population.expect(variant)
         population.tell(variant, told)
-        tales.append(Tale(variant.id, variant.parents, variant.origin, variant.note, told))
-    context = Context(population, tales, [0.1, 0.9])
+        tales[variant.id] = Tale(variant.id, variant.parents, variant.origin, variant.note, told)
+    context = Context(population, [], tales.__getitem__, [0.1, 0.9])
     assert "Score: 2 (1 reading)" in context.parent(better.id)  # in the user's units and direction
     assert "LR = 0.2" in context.parent(better.id)
     assert context.knobs(seed.id).index("90% of what matters") < context.knobs(seed.id).index("10% of what matters")

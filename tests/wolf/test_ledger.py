@@ -112,6 +112,16 @@ def test_a_variant_is_stored_once(tmp_path: Path) -> None:
     db.close()
 
 
+def test_what_was_told_is_found_by_its_number(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "r", HEADER) as ledger:
+        ledger.append([("asked", {"n": 0}), ("told", {"n": 0})], [variant(1)])
+    with Ledger.open(tmp_path / "r", write=True) as ledger, Ledger.open(tmp_path / "r") as reader:
+        ledger.append([("told", {"n": 1}), ("asked", {"n": 1}), ("told", {"n": 2})])
+        assert [ledger.told(n) for n in range(3)] == [{"n": n} for n in range(3)]
+        assert [*reader.events()][-1].kind == "told"
+        assert reader.told(2) == {"n": 2}
+
+
 def test_a_reader_follows_a_run_under_way(tmp_path: Path) -> None:
     with Ledger.create(tmp_path / "r", HEADER) as writer, Ledger.open(tmp_path / "r") as reader:
         writer.append([("told", {"n": 1})], [variant(1)])

@@ -85,7 +85,7 @@ def _search(config: Config, events: list[Event], ledger: Ledger) -> Search:
     if config.llm is not None:
         prices = build(config.llm)[1]
         calls = Calls(_models(config, events), prices, config.budget.usd or 0.0, at_once=1, patience=HASTE)
-        setting = proposing.setting(config, ledger.run_dir, str, _checks(events))
+        setting = proposing.setting(config, ledger.run_dir, str, _checks(events), ledger.told)
         proposer = Proposer(config.llm, calls, Texts(config.llm.prompts), strategy.population, seed, setting)
     strategy.ideas = proposer
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from judges.llm import Prompt, Reply
+from judges.llm import Prompt, Reply, Usage
 
 Body = dict[str, Any]
+NO_USAGE = Usage(0, 0)
 
 
 @dataclass(slots=True)
@@ -67,16 +70,23 @@ class Call:
         return self.sent is None or self.sent.done()
 
     def forget(self) -> None:
-        """Nobody will read its texts again; they are in the ledger, and here there may be a hundred thousand calls."""
+        """Nobody will read its texts again; they are in the ledger, and here there may be thousands of calls."""
         if self.prompt.user or self.prompt.system:
-            self.prompt = replace(self.prompt, system="", user="", schema=None)
-            self.reply = self.reply and replace(self.reply, text="")
+            self.prompt = _spent(self.prompt.purpose)
+            self.model = sys.intern(self.model)
+            self.reply = self.reply and Reply("", self.model, NO_USAGE, cost=self.reply.cost)
             self.sent = self.asker = None
 
     def failed(self, fault: str, message: str, cost: float, again: bool) -> Body:
         """The event that says that an attempt, or all of it, has failed."""
         return {"call": self.id, "state": "failed", "attempt": self.attempt, "model": self.model, "fault": fault,
                 "message": message, "cost": cost, "again": again}  # fmt: skip
+
+
+@cache
+def _spent(purpose: str) -> Prompt:
+    """What is left of a prompt that nobody will read again."""
+    return Prompt(purpose, "", "", 0)
 
 
 def digest(text: str) -> str:
@@ -99,3 +109,6 @@ def fatal(body: Mapping[str, Any]) -> str:
         "http 413": "the files or the memo are too long for this model",
     }.get(body["fault"], "see to it")
     return f"{body['model']} will not answer ({body['fault']}: {body['message']}): {advice}, then `wolf resume`"
+
+
+GONE = Call(-1, _spent("judge"), "")  # stands for every settled call of a judge: nobody looks at one again

@@ -21,7 +21,7 @@ from typing import Any
 
 from judges.llm import LLM, Prompt, Reply, Unanswered, Usage
 from wolf.errors import SetupError
-from wolf.llm.call import Body, Call, digest, fatal, question
+from wolf.llm.call import GONE, Body, Call, digest, fatal, question
 from wolf.llm.client import Fault, Kind, Model
 from wolf.llm.prices import Price
 
@@ -199,7 +199,7 @@ class Calls:
                 heard = self._heard.setdefault(call.reading, {}).setdefault((call.model, call.question), [])
                 heard.append(replace(call.reply, cost=call.cost))
             if call.about is None:
-                call.forget()
+                self.calls[call.id] = GONE
         return call
 
     def over(self, reading: int) -> None:
@@ -317,7 +317,7 @@ class Calls:
             else:
                 call.asker.set_exception(Unanswered(f"no answer from {call.model}: {call.why}"))
         if call.about is None:
-            call.forget()
+            self.calls[call.id] = GONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from judges.llm import Prompt, Usage
 from population.knobs import Space
 from population.pool import Population
-from wolf.llm.prompting import Context, Texts
+from wolf.llm.prompting import Context, Tale, Texts
 from wolf.llm.proposing import rules
 from wolf.settings.config import Config
 from wolf.settings.target import Target
@@ -73,13 +73,17 @@ def estimate(config: Config) -> Spending | None:
     )
 
 
+def _never(variant: str) -> Tale:
+    raise KeyError(variant)  # nothing was judged
+
+
 def _first_prompt(config: Config) -> tuple[str, str]:
     """The static and the varying part of what a model would be asked about the seed variant."""
     assert config.llm is not None
     target = Target.of(config.target)
     seed = target.seed()
     space = Space.of(seed.files, dict(config.target.knobs))
-    context = Context(Population(space, config.judge.goal, lambda id: seed), [], [])
+    context = Context(Population(space, config.judge.goal, lambda id: seed), [], _never, [])
     places = context.places("edit", seed.id, None) | {"ideas": config.llm.ideas}
     texts = Texts(config.llm.prompts)
     return texts.fill("rules", rules(config, target)), texts.fill("edit", places)

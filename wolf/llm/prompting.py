@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from string import Template
 
@@ -91,14 +92,23 @@ class Context:
     def __init__(
         self,
         population: Population,
-        tales: Sequence[Tale],
+        failed: Sequence[Tale],
+        tell: Callable[[str], Tale],
         weights: Sequence[float],
         recall: Callable[[str], Variant] | None = None,
     ) -> None:
-        """`weights` are the surrogate's per knob, as far as it has learned any; `recall` knows all variants told of."""
+        """What is known.
+
+        Args:
+            population: what was judged.
+            failed: of ideas that were not worth it.
+            tell: the latest tale of a variant that was judged.
+            weights: the surrogate's per knob, as far as it has learned any.
+            recall: knows all variants told of.
+        """
         self._population = population
-        self._tales = tales
-        self._last = {tale.variant: tale for tale in tales}
+        self._failed = {tale.variant: tale for tale in failed}
+        self._tell = tell
         self._weights = weights
         self._recall = recall or population.variant
         self._apart = cache(population.apart)
@@ -147,9 +157,9 @@ class Context:
 
     def feedback(self, variant: str) -> str:
         """What its last evaluation said, capped."""
-        if variant not in self._last:
+        if variant not in self._failed and not self._population.judged(variant):
             return ""
-        told = self._last[variant].evaluation
+        told = self._tale(variant).evaluation
         seen = {name: value for name, value in told.metrics.items() if not name.startswith(HOLDOUT)}
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in sorted(seen.items())[:12])
         text = told.feedback.strip()
@@ -159,31 +169,32 @@ class Context:
 
     def tried(self, variant: str, nearest: bool) -> str:
         """Other variants with their outcomes: the nearest to it, or the best of all and the latest failures."""
-        last = [tale for tale in self._last.values() if tale.variant != variant]
+        others = [other for other in dict.fromkeys((*self._failed, *self._population)) if other != variant]
         if nearest:
-            chosen = sorted(last, key=lambda tale: self._far(variant, tale.variant))[:TRIED]
+            chosen = sorted(others, key=lambda other: self._far(variant, other))[:TRIED]
         else:
-            scored = [tale for tale in last if self._population.estimate(tale.variant).n]
-            chosen = sorted(scored, key=lambda tale: self._population.estimate(tale.variant).mean)[: 2 * TRIED]
-            chosen += [tale for tale in last if not self._population.estimate(tale.variant).n][-FAILED:]
-        return "\n".join(self._line(tale, variant) for tale in chosen)
+            scored = [other for other in others if self._population.estimate(other).n]
+            chosen = sorted(scored, key=lambda other: self._population.estimate(other).mean)[: 2 * TRIED]
+            chosen += [other for other in others if not self._population.estimate(other).n][-FAILED:]
+        return "\n".join(self._line(self._tale(other), variant) for other in chosen)
 
     def rejected(self, variant: str) -> str:
         """Its children that were no better or failed, latest first."""
         mean = self._population.estimate(variant).mean
-        worse = [
-            tale for tale in reversed(self._last.values())
-            if tale.parents[:1] == (variant,) and self._population.estimate(tale.variant).mean >= mean
-        ]  # fmt: skip
-        return "\n".join(self._line(tale, variant) for tale in worse[:REJECTED])
+        children = (*self._population.children(variant), *reversed(self._failed))
+        worse = (
+            self._tale(child) for child in dict.fromkeys(children) if self._population.estimate(child).mean >= mean
+        )
+        rejected = (tale for tale in worse if tale.parents[:1] == (variant,))
+        return "\n".join(self._line(tale, variant) for tale in islice(rejected, REJECTED))
 
     def others(self, variant: str) -> str:
         """Good variants that differ from it, the most different first; a short diff where knobs do not tell."""
-        pool = [other for other in self._population.pool[:24] if other != variant and other in self._last]
+        pool = [other for other in self._population.pool[:24] if other != variant]
         far = sorted(pool, key=lambda other: -self._far(variant, other)[0])[:OTHERS]
         lines = []
         for other in far:
-            lines.append(self._line(self._last[other], variant))
+            lines.append(self._line(self._tale(other), variant))
             diff = self._diff(variant, other)
             if self._far(variant, other)[0] and not self._short(other) and len(diff) <= SHORT_DIFF:
                 lines.append(fence("\n".join(diff)))
@@ -233,6 +244,9 @@ class Context:
         sigma = f" +- {estimate.sigma:.2g}" if estimate.sigma else ""
         goal = self._population.goal
         return f"{goal.loss(estimate.mean):.6g}{sigma} ({estimate.n} reading{'s'[: estimate.n != 1]})"
+
+    def _tale(self, variant: str) -> Tale:
+        return self._tell(variant) if self._population.judged(variant) else self._failed[variant]
 
     def _far(self, one: str, other: str) -> tuple[bool, int]:
         """How far apart two variants are, for sorting: structure first, then knobs."""

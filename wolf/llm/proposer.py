@@ -10,7 +10,8 @@ Like the strategy this is a fold: `restore`, `asked` and `told` bring back the s
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from wolf.llm.calls import Calls, Commit
 from wolf.llm.models import LLMConfig
 from wolf.llm.prompting import Context, Tale, Texts
 from wolf.llm.stock import Checks, Made, Stock, due
+from wolf.store.bodies import to_evaluation
 from wolf.strategy.asks import Ask, Purpose
 from wolf.strategy.bandit import Bandit
 from wolf.strategy.operators import Draft
@@ -32,6 +34,7 @@ LAG = 2  # batches between a call and the first ask that may see its ideas, in c
 ENDING = 0.9  # of the evaluations: after that nobody is asked any more, for ideas would come too late
 STRANGE_PARENT = 0.2  # share of calls that do not start from the incumbent
 LONGEST_SILENCE = 6  # doublings of the pause after calls that brought nothing new
+BROKEN = (Status.CRASHED, Status.INVALID)  # what a repair may mend
 PRIOR_PAY = {"llm:edit": 0.30, "llm:recombine": 0.15}
 CONTINUED = "\n\n# Your last answer could not be used\n\n{problems}\n\nAnswer again; copy the SEARCH lines exactly."
 
@@ -51,6 +54,7 @@ class Setting:
         places: what fills the places of `rules.md`; asked for anew at each call, for a person may edit the memo.
         notes: what the run has learnt; reads it, or (given a text) writes it.
         checks: of ideas, before they may cost an evaluation.
+        told: the body of the `told` event that had so many others before it.
         silent: models that have none: they only judge in the end.
     """
 
@@ -64,6 +68,7 @@ class Setting:
     places: Callable[[], Mapping[str, str]]
     notes: Callable[[str | None], str]
     checks: Checks
+    told: Callable[[int], Mapping[str, Any]]
     silent: frozenset[str] = frozenset()
 
 
@@ -85,7 +90,9 @@ class Proposer:
         self._models = Bandit({model.name: 0.2 for model in config.models if model.name not in setting.silent})
         self._written: set[int] = set()  # calls whose `proposed` event is in the ledger
         self._makers: dict[str, int] = {}  # variant that was asked -> the call that it was taken from
-        self._tales: list[Tale] = []
+        self._told = 0  # evaluations
+        self._latest = array("q")  # of each variant that was judged, by its number in the population
+        self._broken: dict[str, Tale] = {}  # ideas that crashed and are to be repaired
         self._hurried = False
         self._weights: tuple[float, ...] = ()
 
@@ -118,7 +125,13 @@ class Proposer:
         """
         variant = ask.variant
         self._calls.over(ask.ordinal)
-        self._tales.append(Tale(variant.id, variant.parents, variant.origin, variant.note, evaluation))
+        if (number := self._population.number(variant.id)) == len(self._latest):
+            self._latest.append(self._told)
+        self._latest[number] = self._told
+        self._told += 1
+        if variant.origin.startswith("llm:") and variant.origin != "llm:repair" and evaluation.status in BROKEN:
+            tale = Tale(variant.id, variant.parents, variant.origin, variant.note, evaluation)
+            self._broken.setdefault(variant.id, tale)
         maker = self._makers.get(variant.id, -1)
         if ask.purpose not in (Purpose.HUNT, Purpose.STEP, Purpose.EXPEDITION):
             return
@@ -265,8 +278,10 @@ class Proposer:
         followed = {call.about["follows"] for call in self._own() if call.about}
         for id, made in sorted(self._stock.made.items()):
             call, about = made.call, made.call.about or {}
-            if made.variants or not made.problems or about["follows"] is not None or id in followed:
+            self._stock.forget(id)
+            if made.forms or not made.problems or about["follows"] is not None or id in followed:
                 call.forget()
+                made.problems = ()
             elif due(call) <= ordinal:
                 problems = "\n".join(f"- {problem}" for problem in made.problems)
                 prompt = replace(call.prompt, user=call.prompt.user + CONTINUED.format(problems=problems))
@@ -275,14 +290,10 @@ class Proposer:
     def _repairs(self, ordinal: int) -> None:
         """One repair for each idea that crashed, or failed its smoke run."""
         repaired = {call.about["of"] for call in self._own() if call.prompt.purpose == "llm:repair" and call.about}
-        for tale in self._told(ordinal):
-            broken = tale.evaluation.status in (Status.CRASHED, Status.INVALID)
-            if (
-                broken
-                and tale.origin.startswith("llm:")
-                and tale.origin != "llm:repair"
-                and tale.variant not in repaired
-            ):
+        self._broken = {id: tale for id, tale in self._broken.items() if id not in repaired}
+        failed = (tale for tale in self._stock.failed(ordinal) if tale.origin != "llm:repair")
+        for tale in (*failed, *self._broken.values()):
+            if tale.evaluation.status in BROKEN and tale.variant not in repaired:
                 repaired.add(tale.variant)
                 rng = stream(self._setting.seed, len(self._calls.calls), "llm call")
                 self._call(ordinal, "llm:repair", tale.variant, tale.parents[0], rng, rationale=tale.note)
@@ -290,7 +301,7 @@ class Proposer:
     def _summary(self, ordinal: int) -> None:
         """A summary of what was learnt, every so many evaluations."""
         made = sum(call.prompt.purpose == "llm:explain" for call in self._calls.calls)
-        if self._config.explain and len(self._tales) >= self._config.explain * (made + 1):
+        if self._config.explain and self._told >= self._config.explain * (made + 1):
             rng = stream(self._setting.seed, len(self._calls.calls), "llm call")
             self._call(ordinal, "llm:explain", self._population.incumbent or "", None, rng)
 
@@ -309,7 +320,7 @@ class Proposer:
         """Put one call, if it fits into the budget."""
         model = rng.choices(self._live, [self._models.shares()[name] for name in self._live])[0]
         name = operator.partition(":")[2]
-        context = Context(self._population, self._told(ordinal), self._weights, self._stock.variant)
+        context = Context(self._population, self._stock.failed(ordinal), self._tale, self._weights, self._stock.variant)
         places = context.places(name, parent, mate, self._spent(ordinal)) | {
             "ideas": self._config.ideas, "rationale": rationale, "notes": self._setting.notes(None)
         }  # fmt: skip
@@ -343,9 +354,13 @@ class Proposer:
         if call.settled and call.about and call.prompt.purpose != "llm:explain" and call.id not in self._stock.made:
             self._stock.take(call)
 
-    def _told(self, ordinal: int) -> Sequence[Tale]:
-        """What has happened, failed smoke runs first."""
-        return [*self._stock.failed(ordinal), *self._tales]
+    def _tale(self, variant: str) -> Tale:
+        """The latest of a variant that was judged."""
+        made, body = (
+            self._population.variant(variant),
+            self._setting.told(self._latest[self._population.number(variant)]),
+        )
+        return Tale(variant, made.parents, made.origin, made.note, to_evaluation(body["evaluation"], variant, ""))
 
     def _own(self) -> list[Call]:
         """The calls for ideas."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from population.pool import Population
 from population.variant import Variant
@@ -29,10 +30,11 @@ def proposing(
     smoking: SmokeRuns,
     say: Callable[[str], None],
     memo: Callable[[str], str],
+    told: Callable[[int], Mapping[str, Any]],
 ) -> Iterator[Proposer | None]:
     """Who has ideas for a run that starts from `seed`; None without an `llm:` section.
 
-    `memo` is what a person made of the target's memo; `smoking` tries ideas out.
+    `memo` is what a person made of the target's memo; `smoking` tries ideas out; `told` finds `told` events by number.
 
     Raises:
         SetupError: if a model needs a key and there is none.
@@ -50,11 +52,17 @@ def proposing(
     calls = Calls(models, prices, config.budget.usd or 0.0, at_once=config.llm.at_once)
     with closing(calls), smoking:
         checks = Checks(smoking.glance, smoking.submit if config.judge.smokes else None)
-        known = setting(config, run_dir, memo, checks)
+        known = setting(config, run_dir, memo, checks, told)
         yield Proposer(config.llm, calls, Texts(config.llm.prompts), population, seed, known)
 
 
-def setting(config: Config, run_dir: Path, memo: Callable[[str], str], checks: Checks) -> Setting:
+def setting(
+    config: Config,
+    run_dir: Path,
+    memo: Callable[[str], str],
+    checks: Checks,
+    told: Callable[[int], Mapping[str, Any]],
+) -> Setting:
     """What the proposer of a run in `run_dir` has to know; `memo` turns the written memo into the one that counts."""
     target, search, path = Target.of(config.target), config.search, run_dir / NOTES
     slots, survey = config.workers.slots, surveyed(search.survey, config.budget.evaluations)
@@ -79,6 +87,7 @@ def setting(config: Config, run_dir: Path, memo: Callable[[str], str], checks: C
         places=places,
         notes=notes,
         checks=checks,
+        told=told,
         silent=_silent(config),
     )
 

@@ -6,11 +6,12 @@ mode the ideas of a call, and what became of them, are seen from the call's due 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from population.catalogue import Catalogue
 from population.evaluation import Evaluation, Status
 from population.genome import Genome
 from population.pool import Population
@@ -19,7 +20,7 @@ from wolf.llm import edits
 from wolf.llm.call import Call
 from wolf.llm.prompting import Tale
 from wolf.strategy.operators import Draft
-from wolf.strategy.sameness import Forms
+from wolf.strategy.sameness import FORM, Forms
 
 STOCK = 32  # ideas that are kept; the oldest go first
 
@@ -39,11 +40,19 @@ class Checks:
 
 @dataclass(slots=True)
 class Made:
-    """What a call has brought: the ideas that could be applied, and a sentence for each that could not."""
+    """What a call has brought.
+
+    Attributes:
+        call: it.
+        variants: the ideas that could be applied, less those that are spent.
+        forms: the normal forms of all of them, for good.
+        problems: a sentence for each idea that could not be applied, as long as somebody may read it.
+    """
 
     call: Call
-    variants: list[Variant] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    variants: Sequence[Variant] = ()
+    forms: bytes = b""
+    problems: Sequence[str] = ()
 
 
 def due(call: Call) -> int:
@@ -64,8 +73,9 @@ class Stock:
         self._trying: dict[str, Future[Evaluation | None]] = {}
         self._checked: dict[str, Evaluation] = {}  # how each smoke run went
         self._normal = Forms(population.space)
-        self._forms: dict[str, bytes] = {}  # variant -> its normal form
-        self._asked = {self._form(seed)}
+        self._forms: dict[str, bytes] = {}  # idea -> its normal form
+        self._asked = Catalogue()  # normal forms
+        self._asked.setdefault(self._form(seed))
         self._genomes: dict[str, Genome] = {}
         self.made: dict[int, Made] = {}  # by call, as far as they are settled
 
@@ -87,17 +97,21 @@ class Stock:
             return
         parents = tuple(call.about["parents"])
         base = self.variant(call.about["of"])
-        seen = {self._form(base): "its edit changes nothing but comments and layout"}
+        seen = {self._normal.of(base.files): "its edit changes nothing but comments and layout"}
+        variants: list[Variant] = []
+        problems: list[str] = []
         for number, idea in enumerate(edits.apply(call.reply.text, base.files), 1):
             if idea.files is None:
-                made.problems.append(idea.problem)
+                problems.append(idea.problem)
                 continue
             variant = Variant(idea.files, parents, call.prompt.purpose, idea.note or call.prompt.purpose)
             if same := seen.get(form := self._form(variant)):
-                made.problems.append(f"idea {number} is none: {same}")
+                problems.append(f"idea {number} is none: {same}")
                 continue
             seen[form] = f"it is idea {number} again"
-            made.variants.append(variant)
+            variants.append(variant)
+        made.variants, made.problems = variants, problems
+        made.forms = b"".join(map(self._form, variants))
 
     def checked(self, body: Mapping[str, Any]) -> None:
         """Take in a `checked` event."""
@@ -108,7 +122,7 @@ class Stock:
 
     def asked(self, variant: Variant) -> None:
         """A variant is being judged: nobody's idea any more, in whatever layout."""
-        self._asked.add(self._form(variant))
+        self._asked.setdefault(self._forms.get(variant.id) or self._normal.of(variant.files))
         self._genomes.pop(variant.id, None)
 
     # Checking
@@ -164,9 +178,27 @@ class Stock:
 
     def fruitful(self, call: Call) -> bool:
         """Whether a call brought an idea that runs and that no call before it had."""
-        before = {self._form(v) for n, made in self.made.items() if n < call.id for v in made.variants}
-        before.add(self._form(self._seed))
-        return any(self._form(v) not in before and not self._failed(v.id) for v in self.made[call.id].variants)
+        made = self.made[call.id]
+        known = {form for n, earlier in self.made.items() if n < call.id for form in _split(earlier.forms)}
+        known |= {self._form(self._seed), *(self._form(v) for v in made.variants if self._failed(v.id))}
+        return not known.issuperset(_split(made.forms))
+
+    def forget(self, call: int) -> None:
+        """Let go of the ideas of a call that are spent: they have been asked for, in whatever layout.
+
+        Nobody will try them again, and what was asked for is in the ledger.
+        """
+        made = self.made[call]
+        spent = [v for v in made.variants if self._form(v) in self._asked and not self._wanted(v.id)]
+        for variant in spent:
+            for known in (self._forms, self._checked, self._genomes):
+                known.pop(variant.id, None)
+            self._passed.discard(variant.id)
+        if spent:
+            made.variants = tuple(variant for variant in made.variants if variant not in spent)
+
+    def _wanted(self, id: str) -> bool:
+        return id in self._trying or self._failed(id) or id == self._seed.id
 
     def _ideas(self, ordinal: int | None = None) -> Iterator[Variant]:
         """All ideas, or those of calls that are due."""
@@ -204,6 +236,10 @@ class Stock:
         if variant.id not in self._genomes:
             self._genomes[variant.id] = Genome.of(variant.files, self._population.space, base)
         return Draft(self._genomes[variant.id], variant.parents, variant.origin, base, variant.note)
+
+
+def _split(forms: bytes) -> list[bytes]:
+    return [forms[start : start + FORM] for start in range(0, len(forms), FORM)]
 
 
 def _checked(variant: str, status: Status, feedback: str) -> dict[str, Any]:

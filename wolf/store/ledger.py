@@ -21,12 +21,14 @@ import os
 import sqlite3
 import time
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from population.catalogue import Catalogue
 from population.variant import Variant
 from wolf.errors import LedgerDamaged, LedgerError
 from wolf.store import lock
@@ -60,7 +62,8 @@ class Ledger:
         self._lock = taken
         self._seq = 0
         self._hash = b""
-        self._variants: dict[str, int] = {}  # id -> seq of its event
+        self._variants = Catalogue()  # id -> seq of its event
+        self._told = array("q")  # seq of each `told` event
         self._place: tuple[int, int] | None = None  # inodes of ledger and lock
         self._epoch = time.time() - time.clock_gettime(STEADY)  # a session's times do not jump with the wall clock
 
@@ -159,13 +162,18 @@ class Ledger:
         """
         if id not in self._variants:
             self._catch_up()
-        if id not in self._variants:
+        seq = self._variants.get(id)
+        if seq is None:
             raise LedgerError(f"there is no variant {id} in {self.run_dir}")
-        seq = self._variants[id]
         with plainly(self._path):
-            body = json.loads(next(self._rows(seq - 1, seq))[3])
+            body = self._body(seq)
             files = {file: self._text(digest, seq) for file, digest in body["files"].items()}
         return Variant(files, tuple(body["parents"]), body["origin"], body["note"])
+
+    def told(self, number: int) -> dict[str, Any]:
+        """The body of the `told` event that had `number` others before it."""
+        with plainly(self._path):
+            return self._body(self._told[number])
 
     def close(self) -> None:
         """Let go of the file and of the lock. May be called twice."""
@@ -209,13 +217,20 @@ class Ledger:
             if self._db.in_transaction:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
-        self._variants |= {event.body["id"]: event.seq for event in events if event.kind == "variant"}
+        for event in events:
+            self._note(event.kind, event.seq, event.body)
         self._hash = digest
         self._seq += len(events)
         assert self._lock is not None
         with plainly(self._path):
             lock.note(self._lock, self._seq)
         return events
+
+    def _note(self, kind: str, seq: int, body: Mapping[str, Any]) -> None:
+        if kind == "variant":
+            self._variants.setdefault(body["id"], seq)
+        elif kind == "told":
+            self._told.append(seq)
 
     def _store(self, variant: Variant) -> dict[str, Any]:
         """Put the files of `variant` into `text`; returns the body of its event."""
@@ -234,6 +249,10 @@ class Ledger:
             if hashlib.sha256(data).hexdigest() == digest:
                 return data.decode("utf-8", "surrogatepass")
         raise damaged(self._path, seq)
+
+    def _body(self, seq: int) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(next(self._rows(seq - 1, seq))[3])
+        return body
 
     def _rows(self, after: int, upto: int) -> Iterator[Row]:
         return self._db.execute(
@@ -268,8 +287,7 @@ class Ledger:
                 seq, at, kind, body, digest = row
                 if seq != self._seq + 1 or digest != _link(self._hash, seq, at, kind, body):
                     raise damaged(self._path, self._seq + 1)
-                if kind == "variant":
-                    self._variants[json.loads(body)["id"]] = seq
+                self._note(kind, seq, json.loads(body) if kind == "variant" else {})
                 self._seq, self._hash = seq, digest
                 yield row
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:

@@ -7,12 +7,15 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from population.catalogue import Catalogue
 from population.evaluation import Evaluation, Status
 from population.genome import Genome, fill, reread
 from population.knobs import Space
 from population.variant import Variant
 
+FORM = 16  # bytes of a normal form
 RECENT = 8  # skeletons that the next variant is likely to share
+OUTLINES = 512  # skeletons whose parse is remembered
 
 
 class Forms:
@@ -35,7 +38,7 @@ class Forms:
         for hole, text in zip(genome.shape.holes, genome.literals().values(), strict=True):
             said = _literal(text) if hole.dialect == "python" else text
             digest.update(f"{hole.knob.name}\0{said}\0".encode("utf-8", "surrogatepass"))
-        return digest.digest()[:16]
+        return digest.digest()[:FORM]
 
     def _genome(self, files: Mapping[str, str]) -> Genome:
         alike = (reread(files, like) for like in reversed(self._recent.values()))
@@ -45,6 +48,8 @@ class Forms:
         if len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
         if genome.skeleton_id not in self._outlines:
+            if len(self._outlines) == OUTLINES:
+                del self._outlines[next(iter(self._outlines))]
             self._outlines[genome.skeleton_id] = _outline(genome)
         return genome
 
@@ -58,7 +63,7 @@ def _outline(genome: Genome) -> bytes:
     return digest.digest()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _literal(text: str) -> str:
     return _plain(".py", text)
 
@@ -78,13 +83,13 @@ class Sameness:
     def __init__(self, judge: str, space: Space, before: Iterable[Variant] = ()) -> None:
         self._judge = judge
         self._forms = Forms(space)
-        self._first: dict[bytes, str] = {}
+        self._first = Catalogue()  # normal form -> id of the first variant that had it
         for variant in before:
-            self._first.setdefault(self._forms.of(variant.files), variant.id)
+            self._first.setdefault(self._forms.of(variant.files), int(variant.id, 16))
 
     def verdict(self, variant: Variant, seed: int) -> Evaluation | None:
         """None for a variant that is new or was itself asked before; for one in disguise, what to say instead."""
-        first = self._first.setdefault(self._forms.of(variant.files), variant.id)
+        first = f"{self._first.setdefault(self._forms.of(variant.files), int(variant.id, 16)):012x}"
         if first == variant.id:
             return None
         said = f"the same code as {first} but for comments and layout, so it was not evaluated again"
