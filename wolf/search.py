@@ -107,7 +107,7 @@ class Search:
             self._proposer.finish(self._commit)
         made = Summary(self._strategy, self._goal, self._seed_variant.id, self._fresh)
         reason = self._ended.reason if self._ended else "the budget is spent"
-        summary = made.body(str(self._ledger.run_dir), self._evaluations, self._pace.seconds, reason)
+        summary = made.body(self._ledger, self._evaluations, self._pace.seconds, reason)
         self._commit([("finished", summary)])
         return summary
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from population.evaluation import Goal
 from wolf.confirm import Gain, gain, standard_error
 from wolf.store import bodies
 from wolf.store.bodies import Body
+from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Strategy
+
+TEXTS = ("reader", "panel")  # kinds of judges that a hold-out watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,13 @@ class Summary:
     seed_variant: str
     fresh: Mapping[str, Sequence[float]]
 
-    def body(self, run: str, evaluations: int, seconds: float, reason: str) -> Body:
+    def body(self, ledger: Ledger, evaluations: int, seconds: float, reason: str) -> Body:
         """All of it."""
         champion = self.strategy.champion or self.seed_variant
         lead = self._gain(champion)
         trips = self.strategy.escape.expeditions
-        return {
-            "run": run,
+        said = {
+            "run": str(ledger.run_dir),
             "strategy": type(self.strategy).__name__.lower(),
             "evaluations": evaluations,
             "champion": self._belief(champion),
@@ -50,6 +53,7 @@ class Summary:
             "seconds": seconds,
             "reason": reason,
         }
+        return {**said, "warning": _warning(ledger, said)}
 
     def _gain(self, champion: str) -> Gain | None:
         """The champion's lead over the seed on fresh seeds; without an interval where readings never vary."""
@@ -77,3 +81,14 @@ class Summary:
                  "n": len(readings)} if readings else None  # fmt: skip
         return {"id": variant, "search": bodies.estimate(self.strategy.population.estimate(variant), self.goal),
                 "fresh": fresh}  # fmt: skip
+
+
+def _warning(ledger: Ledger, finished: Body) -> str:
+    """What the hold-out has against the champion, as everybody says it who reads the run; empty for nothing."""
+    from wolf.reading.records import Run
+    from wolf.reading.verdict import verdict
+
+    if next(ledger.events()).body.get("judge") not in TEXTS:
+        return ""
+    events = [*ledger.events()]
+    return verdict(Run.of([*events, replace(events[-1], kind="finished", body=finished)])).warning

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from judges import features
+from judges.variety import LIKE
 from judges.watch import Look, alarm, warning
 from wolf.cli import main
 from wolf.reading.records import load_run
@@ -31,6 +34,21 @@ def test_a_text_evolves_offline_and_its_finalists_are_shown_with_what_the_hold_o
     scores = [row["score"] for row in body["finalists"]]
     assert 2 <= len(scores) <= 3 and scores == sorted(scores, reverse=True)
     assert all("holdout" in row and row["files"] for row in body["finalists"])
+
+
+def test_a_check_in_asks_about_texts_that_differ(tmp_path: Path) -> None:
+    asking = ["check_in={every: 20, wait: 0.1 s}", f"runs={tmp_path}", "workers.slots=1"]
+    done = CliRunner().invoke(main, ["run", "headline", "budget.evaluations=41", *asking])
+    assert done.exit_code == 0, done.output
+    run = load_run(next(tmp_path.iterdir()))
+    texts = {id: features.plain(run.files(id)["headline.txt"]) for id in run.variants}
+    original = texts[run.header.seed_variant]
+    asked = [event.body["finalists"] for event in run.events if event.kind == "checkin"]
+    assert len(asked) == 2 and asked[0] != run.ranking()[:3], "the three best ratings are almost the same text"
+    for finalists in asked:
+        assert len(finalists) == 3
+        for better, worse in combinations([texts[id] for id in finalists], 2):
+            assert features.distance(better, worse) >= LIKE * features.distance(better, original)
 
 
 def test_a_run_without_texts_has_no_finalists(tmp_path: Path) -> None:
@@ -121,6 +139,7 @@ def test_a_hold_out_that_does_not_confirm_is_said_first_everywhere(
     (run,) = (tmp_path / "runs").iterdir()
     said = verdict(load_run(run))
     assert said.warning and said.warning in said.sentence
+    assert load_run(run).events[-1].body["warning"] == said.warning, "the last line of `wolf run --json`"
     (first,) = [line for line in done.output.splitlines() if line.lstrip().startswith("verdict")]
     assert said.warning in first
     shown = CliRunner().invoke(main, ["finalists"]).output

@@ -20,9 +20,6 @@ from wolf.reading.rows import Told
 from wolf.reading.terminal import json_line, line, safe
 from wolf.reading.verdict import verdict
 
-LIKE = 0.8  # of the way from the original: what is nearer to a better text is much like it
-LOOKED_AT = 200  # variants, best first
-
 
 @click.command()
 @run_argument
@@ -98,28 +95,11 @@ def finalists(run: Run, most: int) -> list[Finalist]:
 
 
 def _different(run: Run, ranked: Sequence[str], most: int) -> dict[str, int]:
-    """The best of them, and how many others are much like each: nearer than `LIKE` of its way from the original."""
-    from judges import features
+    """The best of them that differ, and how many others are much like each."""
+    from judges.variety import different
 
-    def text(id: str) -> str:
-        return features.plain("\n\n".join(body for _, body in sorted(run.files(id).items())))
-
-    original, chosen, alike = text(run.header.seed_variant), dict[str, str](), dict[str, int]()
-    for id in ranked[:LOOKED_AT]:
-        own = text(id)
-        like = next(
-            (
-                known
-                for known, other in chosen.items()
-                if features.distance(own, other) < LIKE * features.distance(other, original)
-            ),
-            None,
-        )
-        if like is not None:
-            alike[like] += 1
-        elif len(chosen) < most:
-            chosen[id], alike[id] = own, 0
-    return alike
+    return different(lambda id: "\n\n".join(body for _, body in sorted(run.files(id).items())), ranked,
+                     run.header.seed_variant, most)  # fmt: skip
 
 
 def _counted(run: Run, ids: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -190,14 +190,25 @@ class Steering:
 
     def question(self, evaluations: int, why: str = "") -> Body:
         """The body of a `checkin` event: the finalists, and why the person is asked."""
-        best = [id for id in self._population.pool if id != self._seed_variant.id]
         return {
             "checkin": self.checkins + 1,
             "evaluations": evaluations,
-            "finalists": best[: self._checks.show],
+            "finalists": self._best(),
             "why": why or f"every {self._checks.every} evaluations",
             "wait": self._checks.wait,
         }
+
+    def _best(self) -> list[str]:
+        """The best of the pool; of texts the best ones that differ from each other, in the pool or not."""
+        population, seed, most = self._population, self._seed_variant.id, self._checks.show
+        if not self._able.votes:
+            return [id for id in population.pool if id != seed][:most]
+        from judges.variety import different
+
+        known = [id for id in population if id != seed and population.estimate(id).n and not population.barred(id)]
+        known.sort(key=lambda id: population.estimate(id).mean)
+        return [*different(lambda id: "\n\n".join(
+            body for _, body in sorted(population.variant(id).files.items())), known, seed, most)]  # fmt: skip
 
     def asks(self, body: Mapping[str, Any]) -> None:
         """Take in a `checkin` event."""
