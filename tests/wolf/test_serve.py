@@ -166,6 +166,7 @@ def test_the_pages_of_a_run(client: TestClient) -> None:
     assert "rank 1 of" in client.get("/run/done/variant/best").text
     assert "attachment" in client.get("/run/done/report").headers["content-disposition"]
     assert client.get("/static/serve.css").status_code == client.get("/static/report.css").status_code == 200
+    assert client.get("/static/map.js").text in client.get("/run/done/report").text, "one map for both pages"
     assert client.get("/run/done/order").status_code == 405
 
 

@@ -44,7 +44,7 @@ def render(run: Run) -> str:
 
     from wolf.report.page import page
 
-    script = HERE.joinpath("script.js").read_text("utf-8")
+    script = "".join(HERE.joinpath(name).read_text("utf-8") for name in ("map.js", "script.js"))
     return (
         environment()
         .get_template("page.html")

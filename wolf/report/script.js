@@ -186,26 +186,6 @@ if (table) {
 // The map
 
 const plot = find("#map .plot");
-if (plot && data.map) {
-  const svg = plot.querySelector("svg"), tip = make("div", undefined, "tip");
-  tip.hidden = true;
-  plot.append(tip);
-  let near;
-  plot.addEventListener("pointermove", (event) => {
-    const box = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / box.width;
-    const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
-    let least = 400;
-    near = undefined;
-    for (const spot of data.map) {
-      const far = (spot[1] - x) ** 2 + (spot[2] - y) ** 2;
-      if (far < least) { least = far; near = spot; }
-    }
-    tip.hidden = !near;
-    if (!near) return;
-    tip.textContent = `${near[0]} · ${near[3]}`;
-    tip.style.left = `${near[1] / scale}px`;
-    tip.style.top = `${near[2] / scale}px`;
-  });
-  plot.addEventListener("pointerleave", () => { tip.hidden = true; });
-  plot.addEventListener("click", () => { if (near && b) { b.value = near[0]; b.dispatchEvent(new Event("change")); } });
-}
+if (plot && data.map) nameSpots(plot, () => data.map, (id) => {
+  if (b) { b.value = id; b.dispatchEvent(new Event("change")); }
+});

@@ -36,7 +36,12 @@ from wolf.serve.shelf import BROKEN, Shelf
 LARGEST = 8 * 2**20  # bytes of a form
 LOOK = 0.4  # seconds between two looks at a run
 BEAT = 10.0  # seconds after which a stream says that it is alive
-STATIC = {"report.css": "text/css", "serve.css": "text/css", "serve.js": "text/javascript"}
+STATIC = {  # name -> its package, its file there, its type
+    "report.css": ("wolf.report", "style.css", "text/css"),
+    "serve.css": ("wolf.serve", "serve.css", "text/css"),
+    "map.js": ("wolf.report", "map.js", "text/javascript"),
+    "serve.js": ("wolf.serve", "serve.js", "text/javascript"),
+}
 
 
 class Dashboard:
@@ -217,8 +222,8 @@ async def static(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in STATIC:
         raise HTTPException(404)
-    where = files("wolf.report") / "style.css" if name == "report.css" else files("wolf.serve") / name
-    return Response(where.read_bytes(), media_type=STATIC[name])
+    package, file, kind = STATIC[name]
+    return Response((files(package) / file).read_bytes(), media_type=kind)
 
 
 def _script(request: Request) -> bool:

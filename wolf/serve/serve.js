@@ -154,28 +154,6 @@ function names() {
   const text = find("#spots")?.textContent;
   spots = text ? JSON.parse(text) : [];
   const plot = find("#map .plot");
-  if (!plot || plot.querySelector(".tip")) return;
-  const svg = plot.querySelector("svg"), tip = document.createElement("div");
-  tip.className = "tip";
-  tip.hidden = true;
-  plot.append(tip);
-  let near;
-  plot.addEventListener("pointermove", (event) => {
-    const box = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / box.width;
-    const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
-    let least = 400;
-    near = undefined;
-    for (const spot of spots) {
-      const far = (spot[1] - x) ** 2 + (spot[2] - y) ** 2;
-      if (far < least) { least = far; near = spot; }
-    }
-    tip.hidden = !near;
-    if (!near) return;
-    tip.textContent = `${near[0]} · ${near[3]}`;
-    tip.style.left = `${near[1] / scale}px`;
-    tip.style.top = `${near[2] / scale}px`;
-  });
-  plot.addEventListener("pointerleave", () => { tip.hidden = true; });
-  plot.addEventListener("click", () => { if (near) location.href = `${own.run}/variant/${near[0]}`; });
+  if (plot && !plot.querySelector(".tip")) nameSpots(plot, () => spots, (id) => { location.href = `${own.run}/variant/${id}`; });
 }
 if (own.run) { linked(document); names(); }
