@@ -71,6 +71,7 @@ def create(config: Config, level: Level, run_dir: Path | None = None) -> Ledger:
         "sandbox": level.value,
         "device": _device(config),
         "trust": config.judge.trust_level,
+        "timed": config.judge.timed,
         "metric": config.judge.name,
         "goal": config.judge.goal.value,
         "target": target.tree_hash(),

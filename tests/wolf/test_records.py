@@ -3,11 +3,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wolf.errors import UsageError
+from wolf.reading.lines import still
 from wolf.reading.records import Run, find_run, load_run
 from wolf.reading.rows import Belief
 from wolf.store.events import Event
@@ -94,6 +96,29 @@ def test_what_was_in_flight_is_started_again_on_a_resume(story: Story) -> None:
     assert {ordinal: known.time for ordinal, known in run.working.items()} == {9: late.time}
     run.add(Event(1000, late.time, "evaluated", {"ordinal": 9, "evaluation": {}}))  # done, and waiting for its turn
     assert run.working == {}
+
+
+def test_who_waits_for_a_worker_is_not_under_way(story: Story) -> None:
+    """Two workers; five are asked at once, as in the confirmation."""
+    first, *_ = story()
+    ask = next(event.body for event in story() if event.kind == "asked")
+    told = next(event.body for event in story() if event.kind == "told")
+    for timed in (False, True):
+        run = Run.of([replace(first, body={**first.body, "slots": 2, "timed": timed})])
+        for ordinal in range(5):
+            run.add(Event(2, 100.0, "asked", {**ask, "ordinal": ordinal}))
+        assert list(run.working) == ([0] if timed else [0, 1]), "the first reading of a timed run is alone"
+        run.add(Event(3, 160.0, "told", {**told, "ordinal": 0}))
+        assert {ordinal: asked.time for ordinal, asked in run.working.items()} == (
+            {1: 160.0, 2: 160.0} if timed else {1: 100.0, 2: 160.0}
+        )
+        assert list(run.waiting) == [3, 4] and "2 more wait for a worker" in still(run, "", 170.0)
+        run.add(Event(4, 180.0, "evaluated", {"ordinal": 2, "evaluation": {}}))
+        assert list(run.working) == [1, 3] and run.working[3].time == 180.0
+        run.add(Event(5, 500.0, "resumed", {"ordinal": 5}))
+        assert {asked.time for asked in run.working.values()} == {500.0} and list(run.waiting) == [3, 4]
+        run.add(Event(6, 510.0, "stopped", {"reason": "you stopped it", "signal": 2}))
+        assert not run.working and not run.waiting
 
 
 def test_an_expedition_counts_its_evaluations_while_it_is_under_way(story: Story) -> None:

@@ -136,7 +136,8 @@ def still(run: Run | None, doing: str, now: float) -> str:
     if run is None:
         return f"… still {doing}" if doing == "starting" else f"… still: {doing}"
     jobs = [f"{a.ordinal} ({a.variant[:8]}, {a.purpose}) for {now - a.time:.0f}s" for a in run.working.values()]
-    more = f" and {len(jobs) - 4} more" if len(jobs) > 4 else ""
+    more = f" and {len(jobs) - 4} others" if len(jobs) > 4 else ""
+    more += f", {len(run.waiting)} more wait for a worker" if run.waiting else ""
     over = run.status in ENDS
     idle = "ending" if over else "paused" if run.still else "choosing what to try next"
     running = f"evaluating {', '.join(jobs[:4])}{more}" if jobs else idle

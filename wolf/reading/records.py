@@ -41,7 +41,8 @@ class Run:
         read: fetches a variant's files by id.
         locked: whether a process is working on it.
         told: evaluations in the order they came back, confirmations included (`purpose` is `confirm`).
-        working: evaluations that were started and have not come back, by ordinal.
+        working: evaluations that are under way, by ordinal; `time` is when they began.
+        waiting: evaluations that were asked for and have no worker yet, by ordinal.
         beliefs: the latest about each variant.
         events: every event, as it was stored.
         interventions: what a person ordered, in order.
@@ -63,6 +64,7 @@ class Run:
     asked: dict[int, Asked] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     working: dict[int, Asked] = field(default_factory=dict)
+    waiting: dict[int, Asked] = field(default_factory=dict)
     beliefs: dict[str, Belief] = field(default_factory=dict)
     crowned: list[Crowned] = field(default_factory=list)
     expeditions: dict[int, Expedition] = field(default_factory=dict)
@@ -110,7 +112,8 @@ class Run:
                 self.variants[body["id"]] = Proposal(body["id"], parents, body["origin"], body["note"], body["files"])
             case "asked":
                 asked = Asked.of(event)
-                self.asked[asked.ordinal] = self.working[asked.ordinal] = asked
+                self.asked[asked.ordinal] = self.waiting[asked.ordinal] = asked
+                self._begin(event.time)
             case "told":
                 self._tell(Told.of(event))
             case "crowned":
@@ -119,11 +122,12 @@ class Run:
             case "expedition":
                 self._travel(body)
             case "evaluated":  # finished before its turn; it is told when those asked before it have been
-                self.working.pop(body["ordinal"], None)
+                self._back(body["ordinal"], event.time)
             case "resumed":  # what was in flight is started again
                 back = {told.ordinal for told in self.told}
                 lost = {ordinal: asked for ordinal, asked in self.asked.items() if ordinal not in back}
-                self.working = {ordinal: replace(asked, time=event.time) for ordinal, asked in lost.items()}
+                self.working, self.waiting = {}, lost
+                self._begin(event.time)
                 self.reason, self.final = "", None
                 if (level := body.get("sandbox", self.sandbox)) != self.sandbox:
                     self.sandboxes[self.evaluations] = level
@@ -147,7 +151,7 @@ class Run:
             case "ended":
                 self.reason = body["reason"]
             case kind if kind in ENDS:
-                self.working, self.reason = {}, body.get("reason") or ""
+                self.working, self.waiting, self.reason = {}, {}, body.get("reason") or ""
                 self.final = body if event.kind == "finished" else None
 
     @property
@@ -292,10 +296,25 @@ class Run:
 
         return pandas.DataFrame(list(TABLES[table].rows(self)), columns=list(TABLES[table].columns))
 
+    def _begin(self, at: float) -> None:
+        """Who waits begins while there is a worker; in a timed run nobody does beside the seed's first reading.
+
+        Workers do not write down when they begin, so this is what follows from how many there are.
+        """
+        room = self.header.slots if self.told or not self.header.timed else 1
+        while self.waiting and len(self.working) < room:
+            first = min(self.waiting)
+            self.working[first] = replace(self.waiting.pop(first), time=at)
+
+    def _back(self, ordinal: int, at: float) -> None:
+        self.working.pop(ordinal, None)
+        self.waiting.pop(ordinal, None)
+        self._begin(at)
+
     def _tell(self, told: Told) -> None:
         self.told.append(told)
         self._leads = told.champion or self._leads
-        self.working.pop(told.ordinal, None)
+        self._back(told.ordinal, told.time)
         self.noise = told.noise if told.noise is not None else self.noise
         asked = self.asked.get(told.ordinal)
         trip = self.expeditions.get(asked.expedition) if asked and asked.expedition is not None else None

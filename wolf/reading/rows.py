@@ -74,12 +74,14 @@ class Header:
     config: Mapping[str, Any]
     sandbox: str
     trust: str
+    timed: bool  # whether scores depend on the clock, so that the seed's first reading runs alone
 
     @staticmethod
     def of(body: Mapping[str, Any]) -> Header:
         """From the event's body."""
         same = {name: body[name] for name in ("name", "strategy", "seed", "slots", "judge", "metric", "seed_variant")}
         same |= {name: str(body.get(name, "unknown")) for name in ("sandbox", "trust")}  # not in the oldest runs
+        same["timed"] = bool(body.get("timed"))
         return Header(**same, goal=Goal(body["goal"]), version=str(body["version"]), config=body["config"])
 
     @property

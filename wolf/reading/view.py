@@ -140,4 +140,6 @@ def _working(run: Run, width: int, now: float) -> list[RenderableType]:
         lines.append(Text(line(text + what_changed(asked, None), width - 1), style="blue", no_wrap=True))
     if len(run.working) > 4:
         lines.append(Text(f"⋯ and {len(run.working) - 4} more", style="blue"))
+    if run.waiting:
+        lines.append(Text(f"⋯ {len(run.waiting)} more wait for a worker", style="dim"))
     return lines
