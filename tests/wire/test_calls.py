@@ -142,6 +142,17 @@ def test_an_outage_is_given_up_when_patience_ends():
     assert 900 / 60 <= model.sent <= 30  # half a minute to a minute apart, once the pauses have grown
 
 
+def test_an_evaluation_waits_for_its_judge_however_long_the_outage_is():
+    now, model, books = [0.0], Played(*[Fault(Kind.BUSY, "no connection")] * 300, reply()), Books()
+    calls = Calls({"m": model}, {"m": PRICE}, 100, patience=900, longest_pause=60, clock=lambda: now[0])
+    vote = calls.ask(PROMPT, "m", reading=0)
+    while not vote.done():
+        calls.pump(books)
+        now[0] += 1.0
+    assert vote.result().text == "yes" and now[0] > 9000
+    assert {body["judging"] for body in books.bodies if body["state"] == "failed"} == {True}
+
+
 def test_an_answer_that_ends_at_a_stop_sequence_is_one():
     with FakeServer(lambda request: Said("Awoo.", extra={"stop_reason": "stop_sequence"})) as server:
         model = Remote("m", base_url=server.url)

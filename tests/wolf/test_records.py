@@ -121,6 +121,18 @@ def test_who_waits_for_a_worker_is_not_under_way(story: Story) -> None:
         assert not run.working and not run.waiting
 
 
+def test_a_model_that_is_asked_again_is_silent_until_it_answers(story: Story) -> None:
+    events = story(end="")
+    run = Run.of(events[: next(i for i, event in enumerate(events) if event.kind == "asked") + 1])
+    again = {"call": 0, "state": "failed", "model": "m", "fault": "no connection", "again": True}
+    for seq, at in enumerate((100.0, 130.0)):
+        run.add(Event(90 + seq, at, "call", again))
+    assert run.silent == {"m": (100.0, "no connection")}
+    assert "m has not answered for 1m 40s (no connection)" in still(run, "", 200.0)
+    run.add(Event(92, 210.0, "call", {"call": 0, "state": "answered", "model": "m"}))
+    assert run.silent == {}
+
+
 def test_an_expedition_counts_its_evaluations_while_it_is_under_way(story: Story) -> None:
     events = story()
     start = next(i for i, event in enumerate(events) if event.kind == "expedition")

@@ -66,6 +66,8 @@ def call(attempt: int) -> tuple[str, dict[str, Any]]:
          "fails its smoke run: it says no more"),
         (call(1), "✎ m: http 529; asking again (attempt 2)"),
         (call(8), "✎ m: http 529; asking again (attempt 9)"),
+        (("call", {**call(1)[1], "judging": True}),
+         "the judge m does not answer (http 529): evaluations wait for it and go on by themselves when it is back"),
         (alarm(1), "ALARM: it pleases; the search goes back to dddddddd, and 1 variant is set aside"),
         (alarm(3), "and 3 variants are set aside"),
         (("paused", {"evaluations": 6, "reason": "you said so", "checkin": None}),

@@ -27,7 +27,7 @@ from wolf.llm.prices import Price
 
 Commit = Callable[[Sequence[tuple[str, Body]]], None]
 
-PATIENCE = 900.0  # seconds of "not now" before a call is given up
+PATIENCE = 900.0  # seconds of "not now" before a call is given up, unless it is a judge's
 LONGEST_PAUSE = 60.0  # seconds between two attempts, whatever the server asks for
 BROKEN_RETRIES = 2  # of answers that were not received whole: each may be billed
 REFUSALS = 3  # in a row before a model is not asked any more
@@ -299,7 +299,7 @@ class Calls:
         if pause is not None:
             call.due = self._clock() + pause
         body = call.failed(fault.what, str(fault), cost, again=pause is not None)
-        return {**body, "kind": fault.kind.value}
+        return {**body, "kind": fault.kind.value, "judging": call.about is None}
 
     def _pause(self, call: Call, fault: Fault) -> float | None:
         """Seconds until another attempt; None if there is to be none."""
@@ -308,7 +308,8 @@ class Calls:
         backoff = 2.0 ** min(call.attempt - 1, 10) * random.uniform(0.5, 1.0)
         pause = min(self._longest_pause, backoff if fault.after is None else fault.after + random.random())
         started = self._clock() if call.since is None else call.since
-        return pause if self._clock() + pause - started <= self._patience else None
+        judging = call.about is None  # half a panel would be another measure, so an evaluation waits for its judges
+        return pause if judging or self._clock() + pause - started <= self._patience else None
 
     def _answer(self, call: Call) -> None:
         if call.asker and not call.asker.done():

@@ -59,6 +59,11 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             if body["variant"] == head.seed_variant:
                 return [f"✎ the seed variant fails its smoke run ({why}), so ideas go without"]
             return [f"✎ idea {body['variant'][:8]} fails its smoke run: {why}"]
+        case "call" if body.get("judging"):
+            if not body["again"] or run.silent[body["model"]][0] != event.time:  # said once; the heartbeat repeats it
+                return []
+            said = f"the judge {body['model']} does not answer ({body['fault']}): evaluations wait for it and go on by "
+            return [line(f"{said}themselves when it is back; or press Ctrl-C twice, and `wolf resume` when it is", 300)]
         case "call" if body.get("again") and body["attempt"].bit_count() == 1:  # after 1, 2, 4, 8, ... attempts
             return [line(f"✎ {body['model']}: {body['fault']}; asking again (attempt {body['attempt'] + 1})")]
         case "intervention":
@@ -138,6 +143,8 @@ def still(run: Run | None, doing: str, now: float) -> str:
     jobs = [f"{a.ordinal} ({a.variant[:8]}, {a.purpose}) for {now - a.time:.0f}s" for a in run.working.values()]
     more = f" and {len(jobs) - 4} others" if len(jobs) > 4 else ""
     more += f", {len(run.waiting)} more wait for a worker" if run.waiting else ""
+    for model, (since, fault) in run.silent.items():
+        more += f"; {model} has not answered for {duration(now - since)} ({fault})"
     over = run.status in ENDS
     idle = "ending" if over else "paused" if run.still else "choosing what to try next"
     running = f"evaluating {', '.join(jobs[:4])}{more}" if jobs else idle

@@ -43,6 +43,7 @@ class Run:
         told: evaluations in the order they came back, confirmations included (`purpose` is `confirm`).
         working: evaluations that are under way, by ordinal; `time` is when they began.
         waiting: evaluations that were asked for and have no worker yet, by ordinal.
+        silent: models that are asked again and again: since when, and what they say instead.
         beliefs: the latest about each variant.
         events: every event, as it was stored.
         interventions: what a person ordered, in order.
@@ -65,6 +66,7 @@ class Run:
     told: list[Told] = field(default_factory=list)
     working: dict[int, Asked] = field(default_factory=dict)
     waiting: dict[int, Asked] = field(default_factory=dict)
+    silent: dict[str, tuple[float, str]] = field(default_factory=dict)
     beliefs: dict[str, Belief] = field(default_factory=dict)
     crowned: list[Crowned] = field(default_factory=list)
     expeditions: dict[int, Expedition] = field(default_factory=dict)
@@ -126,11 +128,15 @@ class Run:
             case "resumed":  # what was in flight is started again
                 back = {told.ordinal for told in self.told}
                 lost = {ordinal: asked for ordinal, asked in self.asked.items() if ordinal not in back}
-                self.working, self.waiting = {}, lost
+                self.working, self.waiting, self.silent = {}, lost, {}
                 self._begin(event.time)
                 self.reason, self.final = "", None
                 if (level := body.get("sandbox", self.sandbox)) != self.sandbox:
                     self.sandboxes[self.evaluations] = level
+            case "call" if body.get("again"):
+                self.silent.setdefault(body["model"], (event.time, body["fault"]))
+            case "call" if body.get("state") == "answered":
+                self.silent.pop(body["model"], None)
             case "intervention":
                 self.interventions.append(Intervention.of(event))
             case "steered":

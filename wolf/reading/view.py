@@ -140,6 +140,8 @@ def _working(run: Run, width: int, now: float) -> list[RenderableType]:
         lines.append(Text(line(text + what_changed(asked, None), width - 1), style="blue", no_wrap=True))
     if len(run.working) > 4:
         lines.append(Text(f"⋯ and {len(run.working) - 4} more", style="blue"))
+    for model, (since, fault) in run.silent.items():
+        lines.append(Text(line(f"{model} has not answered for {duration(now - since)}: {fault}"), style="yellow"))
     if run.waiting:
         lines.append(Text(f"⋯ {len(run.waiting)} more wait for a worker", style="dim"))
     return lines
