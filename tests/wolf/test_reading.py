@@ -16,6 +16,7 @@ from wolf import cli
 from wolf.commands.export import export
 from wolf.commands.reading import diff, show, top, tree
 from wolf.errors import SetupError, UsageError
+from wolf.reading.difference import at_an_end, knob_changes
 from wolf.reading.records import load_run
 from wolf.reading.tables import TABLES
 from wolf.store.ledger import Ledger
@@ -135,6 +136,17 @@ def test_a_note_that_only_repeats_the_knobs_is_left_out(wolf: Call) -> None:
     same, other = (wolf("show", variant.id) for variant in made.values())
     assert "  changed   LR 0.02 → 0.03\n" in same and "note" not in same
     assert "  changed   LR 0.02 → 0.04\n" in other and "  note      warmer\n" in other
+
+
+def test_what_ends_at_an_end_of_its_range_is_known(wolf: Call) -> None:
+    wolf("top")
+    seed = {"a.js": "const GAIN = 0.2; // knob: 0.01 .. 10\nconst DEPTH = 4; // knob: 1 .. 16\nconst LR = 0.1;\n"}
+    best = {"a.js": seed["a.js"].replace("0.2;", "10.0;").replace("4;", "1;").replace("0.1;", "0.2;")}
+    run = load_run("runs/demo")
+    run.read = lambda id: seed
+    changes = knob_changes(run, seed, best)
+    assert set(changes) == {"GAIN", "DEPTH", "LR"}
+    assert at_an_end(run, changes) == {"GAIN": (0.2, 10.0)}, "1 is the least depth by nature"
 
 
 def test_tree_keeps_the_champions_line_in_the_first_column(wolf: Call) -> None:

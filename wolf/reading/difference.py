@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wolf.reading.records import Run
 from wolf.reading.rows import Gain
+
+if TYPE_CHECKING:
+    from population.knobs import Space
 
 LONGEST = 36  # characters of a value in a line; choices of a text may be sentences
 
@@ -56,12 +59,24 @@ def line_diff(old: Files, new: Files, *, context: int = 3) -> str:
 def knob_changes(run: Run, old: Files, new: Files) -> Changes:
     """The knobs that have different values in `old` and `new`: name -> (old value, new value), in the file's order."""
     from population.genome import Genome
+
+    space = _space(run)
+    before, after = Genome.of(old, space).values, Genome.of(new, space).values
+    return {name: (before[name], after[name]) for name in before if name in after and before[name] != after[name]}
+
+
+def at_an_end(run: Run, changes: Changes) -> Changes:
+    """Those that took a number to an end of its range, where a wider one may hold more; 0 and 1 are ends by nature."""
+    space = _space(run)
+    ends = {name: (space[name].low, space[name].high) for name in changes if not space[name].categorical}
+    return {name: changes[name] for name in ends if (new := changes[name][1]) in ends[name] and new not in (0, 1)}
+
+
+def _space(run: Run) -> Space:
     from population.knobs import Space
 
     overrides = run.header.config.get("target", {}).get("knobs") or {}
-    space = Space.of(run.files(run.header.seed_variant), overrides)
-    before, after = Genome.of(old, space).values, Genome.of(new, space).values
-    return {name: (before[name], after[name]) for name in before if name in after and before[name] != after[name]}
+    return Space.of(run.files(run.header.seed_variant), overrides)
 
 
 def describe(changes: Changes) -> str:

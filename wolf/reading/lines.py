@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wolf.reading.cards import cards
-from wolf.reading.difference import describe, knob_changes, line_diff
+from wolf.reading.difference import at_an_end, describe, knob_changes, line_diff
 from wolf.reading.records import ENDS, Run
 from wolf.reading.rows import Asked, Told
 from wolf.reading.spending import left
@@ -129,7 +129,12 @@ def summary(run: Run, width: int | None = None) -> list[str]:
     facts, diff = closing(run), []
     if run.champion and run.champion != run.header.seed_variant and run.read is not None:
         seed, best = run.files(run.header.seed_variant), run.files(run.champion)
-        facts.append(("changed", line(describe(knob_changes(run, seed, best)), 400) or "no knob"))
+        changes = knob_changes(run, seed, best)
+        facts.append(("changed", line(describe(changes), 400) or "no knob"))
+        if ends := at_an_end(run, changes):
+            facts.append(
+                ("range", line(f"{', '.join(ends)}: at an end of what was allowed; a wider range may hold more"))
+            )
         diff = safe(line_diff(seed, best, context=0)).splitlines()
     lines = [text for label, fact in facts for text in _wrapped(f"{label:>14}  {fact}", width)]
     more = [f"… {len(diff) - 40} more lines: wolf diff best"] if len(diff) > 40 else []
