@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from wolf.settings.config import Config
     from wolf.store.events import Observer
     from wolf.store.ledger import Ledger
+
+M_MMAP_THRESHOLD = -3  # of <malloc.h>
+LARGE = 1 << 20  # bytes
 
 track_option = click.option(
     "--track", multiple=True, type=click.Choice(["tensorboard", "mlflow", "wandb"]),
@@ -102,6 +107,15 @@ def resume(
     ctx.exit(code)
 
 
+def give_back() -> None:
+    """Have the C library give large blocks back to the system as soon as they are freed, where it is glibc.
+
+    It would learn to keep them, and its heap then grows by each of the surrogate's that fits into none of its holes.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
 def _drive(ledger: Ledger, settings: Config, level: Level, show: Display, track: Sequence[str]) -> int:
     """Search; whatever happens, leave a results.tsv beside the ledger. Returns the exit code."""
     from wolf import launch
@@ -109,6 +123,7 @@ def _drive(ledger: Ledger, settings: Config, level: Level, show: Display, track:
     from wolf.reading.records import Run
     from wolf.reading.tables import write_results_tsv
 
+    give_back()
     observers: list[Observer] = [show]
     if track:
         from wolf.reading.trackers import tracker
