@@ -18,10 +18,11 @@ from click.testing import CliRunner
 from judges.workspace import tree
 from population.evaluation import Goal
 from wolf.cli import main
-from wolf.compare.arms import Arm
+from wolf.compare.arms import Arm, plan
 from wolf.compare.bands import chart
 from wolf.compare.command import table
 from wolf.compare.standings import Line, Outcome, Standings
+from wolf.errors import UsageError
 
 CONFIG = """
 target: {root: ., files: [params.py]}
@@ -149,6 +150,16 @@ def told(run: Path) -> int:
 def test_bad_input_is_one_sentence_and_nothing_is_made(project: Path, arguments: list[str], sentence: str) -> None:
     code, out = wolf("--out", "o", *arguments)
     assert code == 2 and sentence in out and not (project / "o").exists()
+
+
+def test_a_judge_that_is_a_command_can_be_compared_by(project: Path) -> None:
+    command = "judge: {kind: command, run: cat params.py, metric: RATE, goal: minimize, seconds: 5, env: {A: b}}"
+    (project / "wolf.yaml").write_text(CONFIG.replace(CONFIG.splitlines()[2], command))
+    chosen = [Arm("wolf", (), None), Arm("greedy", ("search.strategy=greedy",), None)]
+    assert len(plan("wolf.yaml", (), chosen, 2, 3, None)) == 4
+    chosen.append(Arm("other", ("judge.env={A: c}",), None))
+    with pytest.raises(UsageError, match="arms must have the same judge"):
+        plan("wolf.yaml", (), chosen, 2, 3, None)
 
 
 def test_a_run_that_cannot_go_on_ends_the_comparison_with_its_sentence(project: Path) -> None:

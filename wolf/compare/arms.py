@@ -127,10 +127,11 @@ def plan(
             raise UsageError(f"{config} limits hours only, and arms must have equal evaluations: say --evaluations N")
         made[arm.name] = _unhindered(loaded)
         _check(made[arm.name])
-    if len({(one.budget.evaluations, one.confirm.seeds, one.judge) for one in made.values()}) > 1:
+    first = next(iter(made.values()))
+    same = (first.budget.evaluations, first.confirm.seeds, first.judge)
+    if any((one.budget.evaluations, one.confirm.seeds, one.judge) != same for one in made.values()):
         raise UsageError("--arm: arms must have the same judge, budget.evaluations and confirm.seeds to be comparable")
-    name = next(iter(made.values())).name
-    folder = out or Path(next(iter(made.values())).runs, f"compare-{name}")
+    folder = out or Path(first.runs, f"compare-{first.name}")
     return [
         Entry(arm, seed, folder / arm / f"seed-{seed}", _seeded(loaded, seed))
         for seed in range(seeds)
