@@ -116,7 +116,8 @@ def test_who_waits_for_a_worker_is_not_under_way(story: Story) -> None:
         run.add(Event(4, 180.0, "evaluated", {"ordinal": 2, "evaluation": {}}))
         assert list(run.working) == [1, 3] and run.working[3].time == 180.0
         run.add(Event(5, 500.0, "resumed", {"ordinal": 5}))
-        assert {asked.time for asked in run.working.values()} == {500.0} and list(run.waiting) == [3, 4]
+        assert {ordinal: asked.time for ordinal, asked in run.working.items()} == {1: 500.0, 3: 500.0}
+        assert list(run.waiting) == [4], "2 has come back, though it is not told yet"
         run.add(Event(6, 510.0, "stopped", {"reason": "you stopped it", "signal": 2}))
         assert not run.working and not run.waiting
 

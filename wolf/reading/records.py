@@ -83,6 +83,7 @@ class Run:
     reason: str = ""
     final: Mapping[str, Any] | None = None
     _leads: str | None = None
+    _early: set[int] = field(default_factory=set)  # ordinals that came back, told or not
 
     @staticmethod
     def of(events: Iterable[Event], **known: Any) -> Run:
@@ -124,9 +125,10 @@ class Run:
             case "expedition":
                 self._travel(body)
             case "evaluated":  # finished before its turn; it is told when those asked before it have been
+                self._early.add(body["ordinal"])
                 self._back(body["ordinal"], event.time)
             case "resumed":  # what was in flight is started again
-                back = {told.ordinal for told in self.told}
+                back = {told.ordinal for told in self.told} | self._early
                 lost = {ordinal: asked for ordinal, asked in self.asked.items() if ordinal not in back}
                 self.working, self.waiting, self.silent = {}, lost, {}
                 self._begin(event.time)
