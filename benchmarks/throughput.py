@@ -1,6 +1,7 @@
 """Evaluations per second with a trivial judge, how long the workers stand idle, and how long a resume takes.
 
     python benchmarks/throughput.py [--evaluations 100] [--slots 2] [--sizes 1000,10000] [--openevolve]
+    python benchmarks/throughput.py --resume 100000
 
 The judge is the formula of the target `knobs`: a function that answers at once, in a process of its own, in the sandbox
 that this machine has and out of it. Idle is the share of the slots' time in which no judge was at work. For the resume
@@ -14,9 +15,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -28,6 +33,7 @@ from judges.cage import Level
 from population.evaluation import Evaluation, Status
 from wolf import launch
 from wolf.control.stopping import Rules
+from wolf.reading.display import light
 from wolf.reading.records import Run, load_run
 from wolf.search import Search
 from wolf.settings.config import Config, load
@@ -56,36 +62,67 @@ def pace(level: Level, evaluations: int, slots: int) -> tuple[float, float]:
         return len(run.told) / wall, 1 - sum(told.seconds for told in run.told) / (slots * wall)
 
 
-def resume(preset: str, evaluations: int) -> tuple[float, float]:
-    """CPU seconds to open a ledger of so many evaluations and be where it ended, and its size in megabytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = config(folder, evaluations, 1, preset)
-        path = Path(folder, "run")
-        with launch.create(settings, Level.NONE, path) as ledger:
-            search(settings, ledger).run()
-        size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
-        begun = time.process_time()
-        with Ledger.open(path, write=True) as ledger:
-            known = Run.of(ledger.events(), path=path)  # for the display
-            going_on = search(settings, ledger)
-            Sameness("loss", going_on._strategy.population.space, map(ledger.variant, known.variants))
-            going_on._restore()
-            return time.process_time() - begun, size
+def grow(preset: str, evaluations: int, folder: str) -> Path:
+    """A run of so many evaluations that was killed while the next one was under way."""
+    settings, path = config(folder, evaluations + 1000, 1, preset), Path(folder, "run")
+    with launch.create(settings, Level.NONE, path) as ledger, suppress(Killed):
+        search(settings, ledger, evaluations).run()
+    return path
 
 
-def search(settings: Config, ledger: Ledger) -> Search:
-    """A search whose judge answers at once, in this process."""
+def resume(path: Path) -> dict[str, tuple[float, float]]:
+    """CPU and wall seconds of everything that `wolf resume` does before it asks for anything, part by part."""
+    spent: dict[str, tuple[float, float]] = {}
+    clocks = time.process_time(), time.perf_counter()
+
+    def part(name: str) -> None:
+        nonlocal clocks
+        now = time.process_time(), time.perf_counter()
+        spent[name], clocks = (now[0] - clocks[0], now[1] - clocks[1]), now
+
+    with Ledger.open(path, write=True) as ledger:
+        part("chain of hashes")
+        shown = Run.of(ledger.events(), keep=light, path=path)
+        part("what is shown")
+        going_on = search(Config.from_dict(next(ledger.events()).body["config"]), ledger, len(shown.told))
+        with suppress(Killed):
+            going_on.run()
+        part("state")
+    return spent
+
+
+def resumed(path: Path) -> None:
+    """Print what a resume of a run costs."""
+    size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
+    spent = resume(path)
+    cpu, wall = (sum(clock) for clock in zip(*spent.values(), strict=True))
+    parts = ", ".join(f"{name} {seconds:.2f}" for name, (seconds, _) in spent.items())
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{cpu:.2f} CPU seconds ({parts}), {wall:.2f} on the wall, ledger {size:.1f} MB, memory {memory:.0f} MB",
+          flush=True)  # fmt: skip
+
+
+class Killed(Exception):
+    """Nothing more is judged."""
+
+
+def search(settings: Config, ledger: Ledger, evaluations: int) -> Search:
+    """A search whose judge answers at once, in this process, so many times."""
     seed = ledger.variant(next(ledger.events()).body["seed_variant"])
 
     def submit(ask: Ask) -> Future[Evaluation]:
+        if ask.ordinal >= evaluations:
+            raise Killed
         done: Future[Evaluation] = Future()
         score = 2.5 + stream(0, ask.seed, ask.variant.id).random()
         done.set_result(Evaluation(ask.variant.id, "loss", Status.OK, score, seed=ask.seed))
         return done
 
+    strategy = launch.strategy(settings, seed, ledger.variant)
     return Search(
-        launch.strategy(settings, seed, ledger.variant), submit, ledger, Rules(settings.budget.evaluations),
-        goal=settings.judge.goal, judge="loss", seed=0, seed_variant=seed, slots=1, mode="cohort", confirmations=0,
+        strategy, submit, ledger, Rules(settings.budget.evaluations), goal=settings.judge.goal, judge="loss", seed=0,
+        seed_variant=seed, slots=1, mode="cohort", confirmations=0,
+        sameness=Sameness("loss", strategy.population, seed),
     )  # fmt: skip
 
 
@@ -96,7 +133,16 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--sizes", default="1000,10000")
     parser.add_argument("--openevolve", action="store_true")
+    parser.add_argument("--resume", type=int, metavar="EVALUATIONS", help="only the resume of a run of that length")
+    parser.add_argument("--preset", default="knobs")
     args = parser.parse_args()
+    if args.resume:
+        with tempfile.TemporaryDirectory() as folder:
+            path = grow(args.preset, args.resume, folder)
+            alone = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import throughput; "
+            alone += f"throughput.resumed(throughput.Path({str(path)!r}))"  # memory and caches of a fresh process
+            subprocess.run([sys.executable, "-c", alone], check=True)
+        return
     for level in dict.fromkeys((sandbox.strongest().level, Level.NONE)):
         rate, idle = pace(level, args.evaluations, args.slots)
         print(f"{args.slots} slots, sandbox {level.value}: {rate:.1f} evaluations/s, idle {idle:.0%}", flush=True)
@@ -108,9 +154,10 @@ def main() -> None:
                 f"{args.slots} slots, openevolve: {args.evaluations / (time.perf_counter() - begun):.1f} evaluations/s"
             )
     for preset, size in [*(("knobs", int(size)) for size in args.sizes.split(",")), ("val_bpb_cpu", 1000)]:
-        seconds, megabytes = resume(preset, size)
-        print(f"resume of {preset} at {size:,} evaluations: {seconds:.2f} CPU seconds, ledger {megabytes:.1f} MB",
-              flush=True)  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            path = grow(preset, size, folder)
+            print(f"resume of {preset} at {size:,} evaluations: ", end="")
+            resumed(path)
 
 
 if __name__ == "__main__":

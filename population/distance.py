@@ -29,6 +29,7 @@ SIGNATURE_SIZE = 256
 STRUCTURE_WEIGHT = 3.0  # another structure counts as three knobs moved from one end to the other
 NEIGHBOURS = 10
 SAMPLE = 4096
+TOGETHER = 512  # newcomers at a time
 BLOCK = 32768  # distances at a time; two arrays of them fit into any processor's second cache
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -125,6 +126,7 @@ class Terrain:
         self._size = 0
         self._units = np.empty((64, knobs), dtype=np.float32)
         self._structure_of = np.empty(64, dtype=np.int32)
+        self._known = np.empty(64, dtype=np.int32)  # structures that were here before
         self._structures = np.empty((8, SIGNATURE_SIZE), dtype=np.float32)
         self._structure_index: dict[bytes, int] = {}
 
@@ -137,12 +139,18 @@ class Terrain:
         chosen = np.asarray(indices, dtype=np.int64)
         return self._units[chosen], self._structures[self._structure_of[chosen]]
 
+    def at(self, index: int) -> Features:
+        """The features of one variant, as a copy."""
+        return Features(self._units[index].copy(), self._structures[self._structure_of[index]])
+
     def add(self, features: Features) -> int:
         """Add a variant; returns its index."""
         if self._size == len(self._units):
             self._units = np.concatenate([self._units, np.empty_like(self._units)])
             self._structure_of = np.concatenate([self._structure_of, np.empty_like(self._structure_of)])
+            self._known = np.concatenate([self._known, np.empty_like(self._known)])
         self._units[self._size] = features.units
+        self._known[self._size] = len(self._structure_index)
         self._structure_of[self._size] = self._structure(features.signature)
         self._size += 1
         return self._size - 1
@@ -150,12 +158,32 @@ class Terrain:
     def distances(self, features: Features, indices: Sequence[int] | slice) -> Floats:
         """Total distance from one variant to some of those here: (len(indices),)."""
         knobs = self._metric.gaps(self._units[indices], features.units).sum(axis=1)
-        which = self._structure_of[indices]
-        if len(which) * 4 < len(self._structure_index):
-            structure = chord(self._structures[which] @ features.signature)
-        else:
-            structure = chord(self._structures[: len(self._structure_index)] @ features.signature)[which]
+        structure = self._apart(features.signature, self._structure_of[indices], len(self._structure_index))
         return cast(Floats, knobs + STRUCTURE_WEIGHT * structure)
+
+    def since(self, start: int, members: Sequence[int]) -> Floats:
+        """How far each variant from row `start` on is from some of those here: (len(members), size - start).
+
+        To the last bit what `distances` said of each of them before it was added.
+        """
+        columns = []
+        which = self._structure_of[np.asarray(members, dtype=np.int64)]
+        found: dict[tuple[int, int], Floats] = {}
+        for first in range(start, self._size, TOGETHER):
+            rows = slice(first, min(self._size, first + TOGETHER))
+            gaps = np.ascontiguousarray(self._metric.gaps(self._units[members], self._units[rows, None]))
+            knobs = gaps.reshape(-1, gaps.shape[-1]).sum(axis=1).reshape(gaps.shape[:2])
+            kinds = list(zip(self._structure_of[rows].tolist(), self._known[rows].tolist(), strict=True))
+            for index, known in set(kinds) - found.keys():
+                found[index, known] = self._apart(self._structures[index], which, known)
+            columns.append(knobs + STRUCTURE_WEIGHT * np.array([found[kind] for kind in kinds]))
+        return np.concatenate(columns).T
+
+    def _apart(self, signature: Floats, which: NDArray[np.int64], known: int) -> Floats:
+        """How far a structure is from some of the first `known` here."""
+        if len(which) * 4 < known:
+            return chord(self._structures[which] @ signature)
+        return chord(self._structures[:known] @ signature)[which]
 
     def apart(self, index: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """How each variant here differs from one of them: whether in structure, and in how many knobs."""
@@ -183,8 +211,8 @@ class Terrain:
 
 
 def closer(nearest: Floats, distances: Floats) -> Floats:
-    """Nearest-neighbour rows (N, NEIGHBOURS) after a newcomer at these distances (N,)."""
-    return cast(Floats, np.sort(np.concatenate([nearest, distances[:, None]], axis=1), axis=1)[:, :NEIGHBOURS])
+    """Nearest-neighbour rows (N, NEIGHBOURS) after M newcomers at these distances (N, M)."""
+    return cast(Floats, np.sort(np.concatenate([nearest, distances], axis=1), axis=1)[:, :NEIGHBOURS])
 
 
 def novelty(nearest: Floats) -> Floats:

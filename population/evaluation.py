@@ -122,3 +122,10 @@ class Doubt:
         weights = 1 / error**2, 1 / self.sigma**2
         mean = (lead * weights[0] - self.mean * weights[1]) / sum(weights)
         return 0.5 * (1 + math.erf(mean * math.sqrt(sum(weights) / 2)))
+
+
+def upper_bound(spread: float, freedom: int, confidence: float) -> float:
+    """Of the standard deviation behind a sum of squares with `freedom` degrees of freedom (chi-squared bound)."""
+    from scipy.special import gammaincinv
+
+    return math.sqrt(spread / (2.0 * float(gammaincinv(freedom / 2.0, 1.0 - confidence))))

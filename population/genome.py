@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from population.knobs import Knob, Space
 from population.literals import Value, dialect, write
 from population.readers import read, slot
+from population.variant import text_hash
 
 OPEN, CLOSE = "\ue000", "\ue001"  # private-use characters: no keyboard writes them
 _HOLE = re.compile(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}")
@@ -37,7 +39,10 @@ class Hole:
 
     def render(self, value: Value) -> str:
         """The text of a value in this hole."""
-        return self.text if value == self.value else write(value, self.dialect, self.text, self.knob.power)
+        if value == self.value:
+            return self.text
+        make = _written if value else write  # the cache cannot tell 0.0 from -0.0
+        return make(value, self.dialect, self.text, self.knob.power)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,11 +120,11 @@ class Genome:
 
     def outlines(self) -> dict[str, str]:
         """Path -> text with holes."""
-        return self._fill([f"{OPEN}{name}{CLOSE}" for name in self.shape.index])
+        return self.filled([f"{OPEN}{name}{CLOSE}" for name in self.shape.index])
 
     def files(self) -> dict[str, str]:
         """Path -> text."""
-        return self._fill([*self.literals().values()])
+        return self.filled([*self.literals().values()])
 
     def literals(self) -> dict[str, str]:
         """Knob name -> the text of its value."""
@@ -142,7 +147,8 @@ class Genome:
             settings[i] = new
         return Genome(self.shape, tuple(settings))
 
-    def _fill(self, fillings: list[str]) -> dict[str, str]:
+    def filled(self, fillings: Sequence[str]) -> dict[str, str]:
+        """Path -> text with these in its holes."""
         texts: dict[str, str] = {}
         position = 0
         for path, pieces in self.shape.files.items():
@@ -160,6 +166,52 @@ class Genome:
 
     def __hash__(self) -> int:
         return hash((self.shape.id, self.settings))
+
+
+_written = lru_cache(maxsize=1 << 14, typed=True)(write)
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """A child that is its parent but for the values of some knobs."""
+
+    parent: str
+    base: Genome  # the parent's
+    values: Mapping[str, Value]
+
+    def genome(self) -> Genome:
+        """The child's own."""
+        return self.base.replace(self.values)
+
+
+def heir(parent: str, base: Genome, values: Mapping[str, Value | None], hashes: Mapping[str, str]) -> Heir | None:
+    """The child of a parent whose files have these hashes (path -> `text_hash`), without the files.
+
+    Args:
+        parent: its id.
+        base: its genome.
+        values: what the child sets knobs to that differ, as somebody says; None takes one away.
+        hashes: of all the child's files.
+
+    Returns:
+        None if more tells it from its parent.
+    """
+    texts, own = list(_literals(base)), dict[str, Value]()
+    for name, said in values.items():
+        place = base.shape.index.get(name)
+        value = None if place is None or said is None else base.shape.holes[place].knob.accept(said)
+        if place is None or value is None:
+            return None
+        texts[place], own[name] = base.shape.holes[place].render(value), value
+    for path, text in base.filled(texts).items():
+        if hashes.get(path) != text_hash(text):
+            return None
+    return Heir(parent, base, own) if len(hashes) == len(base.shape.files) else None
+
+
+@lru_cache(maxsize=256)
+def _literals(genome: Genome) -> tuple[str, ...]:
+    return tuple(genome.literals().values())
 
 
 def _holes(path: str, text: str, space: Space) -> list[tuple[int, int, Hole]]:

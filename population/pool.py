@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from functools import lru_cache
 
 import numpy as np
 
+from population.admission import Admission, Verdict
 from population.bars import Bars
-from population.distance import Features, Floats, Metric, Terrain, closer, novelty, signature
-from population.evaluation import Doubt, Estimate, Evaluation, Goal
-from population.genome import Genome
+from population.distance import Features, Floats, Metric, Terrain, closer, novelty
+from population.evaluation import Doubt, Estimate, Evaluation, Goal, upper_bound
+from population.genome import Genome, Heir, heir
+from population.genomes import Genomes
 from population.knobs import Space
+from population.literals import Value
 from population.readings import Readings
 from population.selection import Contestant, contestants, survivors
 from population.surrogate import Observations, newest_and_best
@@ -30,27 +30,7 @@ NOISE_CONFIDENCE = (
     0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
 )
 
-STRUCTURES = 512  # whose features are remembered
-
 NO_PLACE = "neither among the best nor new ground"
-
-
-class Verdict(StrEnum):
-    """What `tell` did with an evaluation."""
-
-    ADMITTED = "admitted"  # it is in the pool now
-    REJECTED = "rejected"  # it scored, and others are better or newer ground
-    FAILED = "failed"  # there is no score
-    REPEATED = "repeated"  # one more reading of a variant that was known
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The answer of `tell`: what happened, why in words, and who had to leave."""
-
-    verdict: Verdict
-    reason: str
-    evicted: str | None = None
 
 
 class Population:
@@ -73,7 +53,8 @@ class Population:
         self._ids: list[str] = []
         self.metric = Metric(space.categorical)
         self._terrain = Terrain(self.metric, len(space.names))
-        self._nearest: dict[str, Floats] = {}  # pool: distances to neighbours
+        self._nearest: dict[str, Floats] = {}  # pool: distances to neighbours ...
+        self._met = 0  # ... among the rows before this one
         self._readings = Readings()
         self._pool: dict[str, Variant] = {}
         self._bars = Bars()
@@ -82,9 +63,9 @@ class Population:
         self._spread, self._freedom = 0.0, 0
         self._noise: float | None = None
         self._incumbent: str | None = None
-        self._genomes: dict[str, Genome] = {}  # of the pool and of those pending, where known
-        self._parsed = lru_cache(maxsize=4 * POOL_SIZE)(self._parse)
-        self._signatures: dict[str, Floats] = {}  # by skeleton, of the latest that were asked for
+        self._stands = False  # whether nothing has changed in the pool since it was last asked who leads it
+        self._genomes = Genomes(space, lambda variant: self.variant(variant).files)
+        self._tidy = True  # whether they are those of the pool and of the pending, and no others
 
     # What is known
 
@@ -155,9 +136,14 @@ class Population:
 
     def estimate(self, variant: str) -> Estimate:
         """What its readings, and people's votes, say of a variant's loss; (inf, inf, 0) if it never scored."""
-        measured, row = self.measured(variant), self._rows.get(variant)
-        sway = 0.0 if row is None else self._readings.swayed(row)
-        return replace(measured, mean=measured.mean + sway) if sway else measured
+        mean = self.loss(variant)
+        n = int(self._readings.counts[self._rows[variant]]) if mean < math.inf else 0
+        return Estimate(mean, (self._noise or 0.0) / math.sqrt(n), n) if n else Estimate.of((), 0.0)
+
+    def loss(self, variant: str) -> float:
+        """The mean of its estimate; inf if it never scored."""
+        mean = self._mean(variant) if variant in self._rows else math.nan
+        return math.inf if math.isnan(mean) else mean
 
     def failed(self, variant: str) -> bool:
         """Whether it was judged and never scored."""
@@ -165,20 +151,27 @@ class Population:
 
     def variant(self, variant: str) -> Variant:
         """The variant itself."""
-        return self._pool.get(variant) or self._recall(variant)
+        if variant not in self._pool:
+            return self._recall(variant)
+        member = self._pool[variant] = self._pool[variant].whole()
+        return member
 
     def genome(self, variant: str) -> Genome:
         """Its knobs and skeleton."""
-        return self._genomes.get(variant) or self._parsed(variant)
+        return self._genomes[variant]
+
+    def heir(self, parent: str, values: Mapping[str, Value | None], hashes: Mapping[str, str]) -> Heir | None:
+        """What a child of `parent` is, without its files; see `population.genome.heir`."""
+        return heir(parent, self.genome(parent), values, hashes) if parent in self._rows else None
 
     def features(self, genome: Genome) -> Features:
         """Where a genome stands in the space."""
-        structure = self._signatures.get(genome.skeleton_id)
-        if structure is None:
-            if len(self._signatures) == STRUCTURES:
-                del self._signatures[next(iter(self._signatures))]
-            structure = self._signatures[genome.skeleton_id] = signature(genome.skeleton)
-        return Features(np.asarray(self.space.unit(genome.values), dtype=np.float32), structure)
+        return self._genomes.features(genome)
+
+    def place(self, variant: str) -> bytes:
+        """Where the knobs of a variant stand that is known or expected: the same for two only if all of them agree."""
+        features = self._pending.get(variant) or self._terrain.at(self._rows[variant])
+        return features.units.tobytes()
 
     def children(self, variant: str) -> list[str]:
         """Those judged that have it among their parents, the latest first."""
@@ -194,6 +187,7 @@ class Population:
 
     def contestants(self, novelty_weight: float) -> list[Contestant]:
         """The pool, ready for a novelty-weighted tournament."""
+        self._meet()
         ids = list(self._pool)
         losses = [self._mean(member) for member in ids]
         return contestants(ids, losses, self._novelties(ids), novelty_weight)
@@ -207,20 +201,22 @@ class Population:
 
     # The fold
 
-    def expect(self, variant: Variant, genome: Genome | None = None) -> None:
+    def expect(self, variant: Variant, genome: Genome | Heir | None = None) -> None:
         """A variant is being judged. `genome` spares a parse where the caller has it, and changes nothing else.
 
         How a genome writes its knobs depends on the shape it has, so it is used only where reading the files would
-        find that shape too.
+        find that shape too. Where a history speaks of a variant, it may be an `heir`; then it serves until its files
+        are read.
         """
         if variant.id not in self._rows:
             if variant.id not in self._pending:
                 self._bars.born(variant.id, variant.parents)
-            like = next((self._genomes[parent] for parent in variant.parents if parent in self._genomes), None)
-            if genome is None or like is None or genome.shape is not like.shape:
-                genome = Genome.of(variant.files, self.space, like)
-            self._genomes[variant.id] = genome
-            self._pending[variant.id] = self.features(genome)
+            known = self._genomes.keep(variant, genome)
+            if isinstance(known, Heir):
+                parent = self._terrain.at(self._rows[known.parent])
+                self._pending[variant.id] = self._genomes.inherited(known, parent)
+            else:
+                self._pending[variant.id] = self.features(known)
 
     def tell(self, variant: Variant, evaluation: Evaluation) -> Admission:
         """Take in one evaluation of a variant that was expected.
@@ -233,14 +229,19 @@ class Population:
         hopeless = not known and self._hopeless(loss)
         if row is None:
             row = self._register(variant, not hopeless)
+        self._tidy = self._tidy and loss is not None and variant.id not in self._bars
         if loss is None:
             return Admission(Verdict.FAILED, evaluation.status.value)
         self._take(row, loss)
         if variant.id in self._bars:
             return Admission(Verdict.REJECTED, "vetoed")
-        self._elect(variant.id)
+        if not (hopeless and self._stands):  # whoever has no place in the pool does not lead it
+            self._elect(variant.id)
+            self._stands = hopeless
         if hopeless:
-            self._prune()
+            self._genomes.drop(variant.id)
+            if not self._tidy:
+                self._prune()
             return Admission(Verdict.REJECTED, NO_PLACE)
         admission = self._admit(variant)
         if known and (count := len(self._read(variant.id))) > 1:
@@ -286,6 +287,8 @@ class Population:
 
     def _seat(self, members: list[str]) -> None:
         """These are the pool now, and one of them is the incumbent."""
+        self._meet()
+        self._stands = self._tidy = False
         members.sort(key=lambda member: (self._mean(member), self._rows[member]))
         for member in members:
             if member not in self._nearest:
@@ -295,9 +298,6 @@ class Population:
         self._pool = {member: self.variant(member) for member in members}
         self._stand(members)
 
-    def _parse(self, variant: str) -> Genome:
-        return Genome.of(self.variant(variant).files, self.space)
-
     def _hopeless(self, loss: float | None) -> bool:
         """Whether a newcomer has no place in the pool however new its ground: it failed, or is the worst of all."""
         return loss is None or (len(self._pool) == POOL_SIZE and loss >= self._mean(next(reversed(self._pool))))
@@ -305,16 +305,22 @@ class Population:
     def _register(self, variant: Variant, novel: bool) -> int:
         """A newcomer; `novel` says whether it may matter how far it is from all others."""
         features = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
-        if self._pool:
-            rows = [self._rows[member] for member in self._pool]
-            found = closer(np.array([self._nearest[m] for m in self._pool]), self._terrain.distances(features, rows))
-            self._nearest = dict(zip(self._pool, found, strict=True))
-        if novel:
-            self._nearest[variant.id] = self._terrain.nearest(features)
+        nearest = self._terrain.nearest(features) if novel else None
         row = self._rows[variant.id] = self._terrain.add(features)
+        if nearest is not None:
+            self._meet()
+            self._nearest[variant.id] = nearest
         self._ids.append(variant.id)
         self._readings.add()
         return row
+
+    def _meet(self) -> None:
+        """The pool's neighbours may be among those who came since it was last asked how novel its members are."""
+        if self._pool and self._met < len(self._terrain):
+            rows = [self._rows[member] for member in self._pool]
+            found = closer(np.array([self._nearest[m] for m in self._pool]), self._terrain.since(self._met, rows))
+            self._nearest = dict(zip(self._pool, found, strict=True))
+        self._met = len(self._terrain)
 
     def _read(self, variant: str) -> Sequence[float]:
         """Its readings, if it was judged."""
@@ -324,10 +330,11 @@ class Population:
         """Add a reading; the pooled variance grows by Welford's update."""
         n = len(readings := self._readings.of(row))
         if n:
+            self._stands = False
             mean = math.fsum(readings) / n
             self._spread += (loss - mean) ** 2 * n / (n + 1)
             self._freedom += 1
-            self._noise = _upper_bound(self._spread, self._freedom)
+            self._noise = upper_bound(self._spread, self._freedom, NOISE_CONFIDENCE)
         self._readings.read(row, loss)
 
     def _elect(self, variant: str) -> None:
@@ -359,6 +366,7 @@ class Population:
     def _admit(self, variant: Variant) -> Admission:
         """Who stays, now that `variant` was read: a newcomer, a member, or one that was out and is thought again of."""
         ids = [*dict.fromkeys((*self._pool, variant.id))]
+        self._meet()
         if variant.id not in self._nearest:
             (units,), (structure,) = self._terrain.rows([self._rows[variant.id]])
             self._nearest[variant.id] = self._terrain.nearest(Features(units, structure))
@@ -379,11 +387,5 @@ class Population:
         return Admission(Verdict.ADMITTED, "the best yet" if first else "in the pool", gone)
 
     def _prune(self) -> None:
-        self._genomes = {m: g for m, g in self._genomes.items() if m in self._pool or m in self._pending}
-
-
-def _upper_bound(spread: float, freedom: int) -> float:
-    """Of the standard deviation behind a sum of squares with `freedom` degrees of freedom (chi-squared bound)."""
-    from scipy.special import gammaincinv
-
-    return math.sqrt(spread / (2.0 * float(gammaincinv(freedom / 2.0, 1.0 - NOISE_CONFIDENCE))))
+        self._tidy = True
+        self._genomes.prune(self._pool, self._pending)

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 
 def content_id(files: Mapping[str, str]) -> str:
     """The first 12 hex digits of the SHA-256 of the files, independent of their order."""
     text = json.dumps(sorted(files.items()), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def text_hash(text: str) -> str:
+    """The SHA-256 of one file's text, in hex."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +44,45 @@ class Variant:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", content_id(self.files))
+
+    @classmethod
+    def mentioned(cls, id: str, parents: tuple[str, ...], origin: str, note: str, read: Read) -> Self:
+        """The variant with this id, of which a history speaks; `read` gets its files if somebody asks for them."""
+        variant = cls.__new__(cls)
+        for name, value in zip(cls.__slots__, (Unread(read), parents, origin, note, id), strict=True):
+            object.__setattr__(variant, name, value)
+        return variant
+
+    @property
+    def read(self) -> bool:
+        """Whether its files are at hand."""
+        return not isinstance(self.files, Unread)
+
+    def whole(self) -> Variant:
+        """With its files at hand, so that it can go anywhere."""
+        return self if self.read else replace(self, files=dict(self.files))
+
+
+Read = Callable[[], Mapping[str, str]]
+
+
+class Unread(Mapping[str, str]):
+    """Files that are read when somebody asks for one."""
+
+    def __init__(self, read: Read) -> None:
+        self._read: Read | None = read
+        self._files: Mapping[str, str] = {}
+
+    def __getitem__(self, path: str) -> str:
+        return self._all()[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> Mapping[str, str]:
+        if self._read is not None:
+            self._files, self._read = self._read(), None
+        return self._files

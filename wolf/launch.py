@@ -93,7 +93,7 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
     ledger = Ledger.open(run_dir, write=True)
     try:
         header = next(ledger.events()).body
-        if any(event.kind == "finished" for event in ledger.events()):
+        if "finished" in ledger.kinds:
             raise UsageError(f"{run_dir} is finished; look at it with `wolf report {run_dir}`, or start another run")
         config = Config.from_dict(header["config"])
         if changed := Target.of(config.target).changed(run_dir, header["target"]):
@@ -152,14 +152,7 @@ def drive(
                 "each time; search.mode=steady keeps every worker busy"
             )
         searching.ideas = proposer
-        kinds, asked, readings = set[str](), dict[str, None](), list[Event]()
-        for event in ledger.events():
-            kinds.add(event.kind)
-            if event.kind == "asked":
-                asked[event.body["variant"]] = None
-            elif event.kind == "told" and event.body["variant"] == seed_variant.id and "ended" not in kinds:
-                readings.append(event)
-        sameness = Sameness(config.judge.name, searching.population.space, [seed_variant, *map(ledger.variant, asked)])
+        sameness = Sameness(config.judge.name, searching.population, seed_variant)
 
         def submit(ask: Ask) -> Future[Evaluation]:
             if known := sameness.verdict(ask.variant, ask.seed):
@@ -180,7 +173,10 @@ def drive(
                     observer(event)
 
         watching, start = [*observers], workers.submit
-        if not kinds & {"company", "ended"} and config.workers.slots > 1 and config.judge.timed:
+        kinds, last = ledger.kinds, ledger.last
+        missing = {"company", "null"} - kinds if "ended" not in kinds else set[str]()
+        readings = _readings(ledger, seed_variant.id) if missing else []
+        if "company" in missing and config.workers.slots > 1 and config.judge.timed:
             company = Company(seed_variant, config.workers.slots, workers.submit, record, stopping, readings)
             watching.append(company)
             start = company.submit
@@ -188,7 +184,7 @@ def drive(
                 say(
                     "the seed's first evaluation runs alone, and the others wait for it: does company change the score?"
                 )
-        if not kinds & {"null", "ended"}:
+        if "null" in missing:
             watching.append(Null(config.judge, seed_variant, lambda null: start(Job(null, 0)), record, readings))
         if config.check_in is not None:
             watching.append(Secretary(ledger.run_dir))
@@ -208,6 +204,7 @@ def drive(
             observers=watching,
             proposer=proposer,
             able=Able(config.llm is not None, config.judge.name == RATING, config.search.mode == "cohort"),
+            sameness=sameness,
             checks=CheckIns(checks.every, checks.seconds, checks.show) if checks else None,
             sandbox=level.value,
         )
@@ -217,7 +214,7 @@ def drive(
             except (LedgerError, OSError):  # there is nowhere to write it
                 raise
             except Exception as error:
-                if event.kind != "aborted" or any(True for _ in ledger.events(event.seq)):  # or it has got no further
+                if last.kind != "aborted" or ledger.last.seq != last.seq:  # or it has got no further
                     record([("aborted", {"reason": _reason(error)})])
                 raise
             finally:
@@ -274,6 +271,12 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
     expected = getattr(config.judge, "seconds_expected", None)
     screen = Screen(search.surrogate, expected=expected, slots=config.workers.slots)
     return Wolf(population, seed_variant, search.seed, names, config.budget.evaluations, options, screen)
+
+
+def _readings(ledger: Ledger, variant: str) -> list[Event]:
+    """The `told` events of a variant."""
+    told = (event for event in ledger.events(naming=variant) if event.kind == "told")
+    return [event for event in told if event.body["variant"] == variant]
 
 
 def _device(config: Config) -> str:

@@ -23,9 +23,11 @@ from wolf.errors import SetupError
 from wolf.llm.proposer import Proposer
 from wolf.store import bodies
 from wolf.store.bodies import Body
-from wolf.store.events import Event, Observer
+from wolf.store.events import Event, Observer, uncollected
 from wolf.store.ledger import Ledger
-from wolf.strategy.asks import Ask, Purpose, Strategy
+from wolf.store.mentions import Mentions
+from wolf.strategy.asks import Ask, Outcome, Purpose, Strategy
+from wolf.strategy.sameness import Sameness
 from wolf.streams import judge_seed
 from wolf.summary import Summary
 
@@ -56,6 +58,7 @@ class Search:
         observers: Sequence[Observer] = (),
         proposer: Proposer | None = None,
         able: Able | None = None,
+        sameness: Sameness | None = None,
         checks: CheckIns | None = None,
         sandbox: str = "none",
     ) -> None:
@@ -73,6 +76,7 @@ class Search:
         self._confirmations = confirmations
         self._observers = observers
         self._proposer = proposer
+        self._sameness = sameness
         self._sandbox = sandbox
         self._open: dict[int, Ask] = {}  # asked, not told
         self._early: dict[int, Evaluation] = {}  # finished before their turn
@@ -80,6 +84,7 @@ class Search:
         self._fresh: dict[str, list[float]] = {}
         self._confirming: set[tuple[str, int]] = set()  # variant and seed of every confirmation asked for
         self._seed_failure = ""
+        self._mentions = Mentions(goal, strategy.population, lambda id: ledger.variant(id).files)
         self._unsaid: list[Record] = []  # what a kill kept from being written about orders that took effect
         self._asks = 0
         self._evaluations = 0
@@ -262,12 +267,12 @@ class Search:
             records.append(("asked", bodies.asked(ask, self._goal)))
         self._commit(records, [ask.variant for ask in batch])
         for ask in batch:
-            self._opened(ask)
+            self._opened(replace(ask, beside=self._strategy.champion))
             self._start(self._open[ask.ordinal])
 
     def _opened(self, ask: Ask) -> None:
         self._asks += 1
-        self._open[ask.ordinal] = replace(ask, beside=self._strategy.champion)
+        self._open[ask.ordinal] = ask
         if ask.purpose is Purpose.CONFIRM:
             self._confirming.add((ask.variant.id, ask.seed))
 
@@ -288,7 +293,8 @@ class Search:
 
     def _tell(self, ordinal: int, evaluation: Evaluation) -> None:
         """The only place where an evaluation changes the state of a live run."""
-        self._commit(self._fold(self._open.pop(ordinal), evaluation))
+        ask = self._open.pop(ordinal)
+        self._commit(self._records(ask, evaluation, self._fold(ask, evaluation)))
         self._check_seed()
 
     def _check_seed(self) -> None:
@@ -296,19 +302,13 @@ class Search:
             said = f"the seed variant fails ({self._seed_failure}), so there is nothing to improve on"
             raise SetupError(f"{said}: put it right, then start another run")
 
-    def _fold(self, ask: Ask, evaluation: Evaluation) -> list[Record]:
-        """Take in an evaluation; returns what is to be written about it."""
-        told: Body = {
-            "ordinal": ask.ordinal,
-            "variant": ask.variant.id,
-            "purpose": ask.purpose.value,
-            "evaluation": bodies.evaluated(evaluation),
-        }
+    def _fold(self, ask: Ask, evaluation: Evaluation) -> Outcome | None:
+        """Take in an evaluation, now or in a replay; None is for a confirmation."""
         if ask.purpose is Purpose.CONFIRM:
             readings = self._fresh.setdefault(ask.variant.id, [])
             if evaluation.score is not None:
                 readings.append(self._goal.loss(evaluation.score))
-            return [("told", {**told, "admission": _admission("recorded", "on a fresh seed"), **self._standing(ask)})]
+            return None
         outcome = self._strategy.told(ask, evaluation)
         self._watch.told(evaluation, self._strategy.champion)
         self._evaluations += 1
@@ -316,42 +316,43 @@ class Search:
         if ask.variant.id == self._seed_variant.id and not evaluation.ok:
             said = evaluation.feedback.strip().splitlines() or ["the judge says no more"]
             self._seed_failure = "; ".join(dict.fromkeys((said[0], said[-1])))
-        admission = _admission(outcome.admission.verdict.value, outcome.admission.reason, outcome.admission.evicted)
-        records: list[Record] = [("told", {**told, "admission": admission, **self._standing(ask)})]
-        if outcome.crowning:
+        return outcome
+
+    def _records(self, ask: Ask, evaluation: Evaluation, outcome: Outcome | None) -> list[Record]:
+        """What is to be written about an evaluation that was taken in."""
+        told: Body = {
+            "ordinal": ask.ordinal,
+            "variant": ask.variant.id,
+            "purpose": ask.purpose.value,
+            "evaluation": bodies.evaluated(evaluation),
+        }
+        told["admission"] = admission = bodies.admission(outcome.admission if outcome else None)
+        told |= bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._goal)
+        records: list[Record] = [("told", told)]
+        if outcome and outcome.crowning:
             admission["kind"] = "crowned"
             records.append(("crowned", bodies.crowned(ask.ordinal, outcome.crowning, self._goal)))
-        if trip := outcome.expedition:
+        if outcome and (trip := outcome.expedition):
             records.append(("expedition", bodies.expedition(trip, "settled" if trip.outcome else "extended")))
         return records
-
-    def _standing(self, ask: Ask) -> Body:
-        population = self._strategy.population
-        champion = self._strategy.champion
-        best = bodies.estimate(population.estimate(champion), self._goal) if champion else None
-        return {
-            "estimate": bodies.estimate(population.estimate(ask.variant.id), self._goal),
-            "champion": {"id": champion, **best} if champion and best else None,
-            "evaluations": self._evaluations,
-            "heat": self._strategy.escape.heat,
-            "noise": population.noise,
-        }
 
     # Beginning, end, and the record
 
     def _restore(self) -> None:
         """Replay the ledger; start again what was in flight."""
         sandbox = self._sandbox
-        for event in self._ledger.events():
-            if event.kind in ("run", "resumed"):
-                sandbox = event.body.get("sandbox", sandbox)
-            self._pace.seen(event)
-            self._replay(event)
+        with uncollected():
+            for event in self._ledger.events():
+                if event.kind in ("run", "resumed"):
+                    sandbox = event.body.get("sandbox", sandbox)
+                self._pace.seen(event)
+                self._replay(event)
         self._check_seed()
         self._pace.begin()
         if self._asks or sandbox != self._sandbox:
             self._commit([*self._unsaid, ("resumed", {"ordinal": self._asks, "sandbox": self._sandbox})])
-        for ask in list(self._open.values()):
+        for ask in [replace(ask, variant=ask.variant.whole(), genome=None) for ask in self._open.values()]:
+            self._open[ask.ordinal] = ask
             if ask.ordinal not in self._early:
                 self._start(ask)
         while self._early and (first := min(self._open)) in self._early:
@@ -359,12 +360,16 @@ class Search:
 
     def _replay(self, event: Event) -> None:
         body: Mapping[str, Any] = event.body
-        if event.kind == "asked":
-            ask = bodies.to_ask(body, self._goal, self._ledger.variant)
+        if event.kind == "variant":
+            self._mentions.variant(body)
+        elif event.kind == "asked":
+            ask, new = self._mentions.ask(body, self._strategy.champion)
             self._opened(ask)
             if ask.purpose is not Purpose.CONFIRM:
                 self._strategy.asked(ask)
                 self.steering.asked(ask.variant.id)
+            if self._sameness and new:
+                self._sameness.asked(ask.variant.id)
         elif event.kind in ("intervention", "refused"):
             self.steering.fold(event.kind, body)
             self._unsaid += self.steering.settle(idle=not self._open)
@@ -393,7 +398,3 @@ class Search:
         for event in self._ledger.append(records, variants):
             for observer in self._observers:
                 observer(event)
-
-
-def _admission(kind: str, reason: str, evicted: str | None = None) -> Body:
-    return {"kind": kind, "reason": reason, "evicted": evicted}

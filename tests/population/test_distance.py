@@ -44,6 +44,19 @@ def by_hand(a: tuple[float | None, ...], b: tuple[float | None, ...]) -> float:
     return total + STRUCTURE_WEIGHT * (0.0 if a[3] == b[3] else math.sqrt(max(0.0, 1.0 - cosine)))
 
 
+@settings(max_examples=80, deadline=None)
+@given(points, points)
+def test_distances_taken_together_are_those_taken_one_by_one_to_the_last_bit(old, new) -> None:
+    terrain, members, one_by_one = Terrain(METRIC, 3), range(len(old)), []
+    for p in old:
+        terrain.add(features(p))
+    for p in new:
+        one_by_one.append(terrain.distances(features(p), list(members)))
+        terrain.add(features(p))
+    together = terrain.since(len(old), list(members))
+    assert together.tobytes() == np.ascontiguousarray(np.array(one_by_one).T).tobytes()
+
+
 def test_a_signature_is_a_unit_vector_of_the_tokens() -> None:
     assert signature("").tolist() == [0.0] * SIGNATURE_SIZE
     assert np.linalg.norm(signature("def f(x): return x")) == pytest.approx(1)
@@ -84,7 +97,7 @@ def test_neighbours_kept_up_to_date_are_those_found_at_once(old, new) -> None:
         terrain.add(features(p))
     kept = terrain.nearest(me)[None]
     for p in new:
-        kept = closer(kept, np.array([by_hand(old[0], p)], dtype=np.float32))
+        kept = closer(kept, np.array([[by_hand(old[0], p)]], dtype=np.float32))
         terrain.add(features(p))
     distances = sorted(by_hand(old[0], p) for p in [*old[1:], *new])[:NEIGHBOURS]
     known = kept[0][np.isfinite(kept[0])]

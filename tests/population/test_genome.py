@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from population import perturb
-from population.genome import Genome, changes, describe
+from population.genome import Genome, changes, describe, heir, reread
 from population.knobs import Space
 from population.literals import Value
+from population.variant import text_hash
 
 TRAIN = '''"""Größe: train."""
 ADAM_BETAS = (0.8, 0.95)  # é
@@ -286,3 +287,25 @@ def test_it_is_fast_enough_for_hundreds_of_proposals_per_evaluation() -> None:
     assert len(text) > 20_000 and len(space) == 40
     assert best(lambda: genome.replace(values).files()) < 100e-6
     assert best(lambda: perturb.nudge(genome, space, rng)) < 200e-6
+
+
+def test_an_heir_is_what_reading_its_files_would_find_and_needs_none_of_them() -> None:
+    parent, space = genome_of(TRAIN)
+    for seed in range(60):
+        child = perturb.kick(parent, space, random.Random(seed))
+        assert child is not None
+        said = {name: new for name, (_, new) in json.loads(json.dumps(changes(parent, child))).items()}
+        hashes = {path: text_hash(text) for path, text in child.files().items()}
+        found = heir("parent", parent, said, hashes)
+        assert found is not None and found.genome() == child == reread(child.files(), parent)
+        assert heir("parent", parent, said, {path: text_hash(TRAIN) for path in hashes}) is None, "other text"
+        assert heir("parent", parent, said, {**hashes, "more.py": text_hash("")}) is None, "one file more"
+    assert heir("parent", parent, {"LR": None}, hashes) is None, "a knob that is gone"
+    assert heir("parent", parent, {"LR": "many"}, hashes) is None
+    assert heir("parent", parent, {"NEW": 1}, hashes) is None
+
+
+def test_zero_keeps_its_sign_however_often_it_was_written() -> None:
+    genome, _ = genome_of("X = 0.5  # knob: -1 .. 1\n")
+    texts = [genome.replace({"X": value}).files()["train.py"] for value in (0.0, -0.0, 0.0, -0.0)]
+    assert [text.partition("  ")[0] for text in texts] == ["X = 0.0", "X = -0.0"] * 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from statistics import stdev
 from typing import Any
 
@@ -10,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from population import pool
+from population.admission import Admission, Verdict
 from population.evaluation import Doubt, Evaluation, Goal, Status
 from population.genome import Genome, changes
 from population.knobs import Space
-from population.pool import Population, Verdict
-from population.variant import Variant
+from population.pool import Population
+from population.variant import Variant, text_hash
 
 SEED = Variant({"t.py": "A = 0.5  # knob: 0 .. 1\nB = 3  # knob: 0 .. 9\nON = False\n"})
 SPACE = Space.of(SEED.files)
@@ -31,7 +33,7 @@ def empty(goal: Goal = Goal.MINIMIZE) -> Population:
     return Population(SPACE, goal, KNOWN.__getitem__)
 
 
-def tell(population: Population, variant: Variant, score: float | None) -> pool.Admission:
+def tell(population: Population, variant: Variant, score: float | None) -> Admission:
     population.expect(variant)
     status = Status.CRASHED if score is None else Status.OK
     return population.tell(variant, Evaluation(variant.id, "j", status, score))
@@ -121,6 +123,36 @@ def test_who_has_no_place_changes_nothing_even_if_its_novelty_were_measured(scri
     thorough = empty()
     thorough._hopeless = lambda loss: loss is None  # type: ignore[method-assign]
     assert told(empty()) == told(thorough)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scripts)
+def test_what_is_only_mentioned_is_known_as_if_its_files_had_been_read(script: Script) -> None:
+    """A history names variants; their files are read of those only who are asked for."""
+    whole, read, population = empty(), list[str](), empty()
+    genomes = {variant.id: Genome.of(variant.files, SPACE) for variant in VARIANTS}
+
+    def files(variant: Variant) -> Mapping[str, str]:
+        read.append(variant.id)
+        return variant.files
+
+    def told(index: int, score: float | None) -> Admission:
+        variant = VARIANTS[index]
+        mention = Variant.mentioned(variant.id, variant.parents, variant.origin, variant.note, lambda: files(variant))
+        values = {k: new for k, (_, new) in changes(genomes[SEED.id], genomes[variant.id]).items()}
+        hashes = {path: text_hash(text) for path, text in variant.files.items()}
+        population.expect(mention, population.heir(SEED.id, values, hashes) if variant.parents else None)
+        status = Status.CRASHED if score is None else Status.OK
+        return population.tell(mention, Evaluation(variant.id, "j", status, score))
+
+    for index, score in [(0, 0.0), *script]:
+        assert told(index, score) == tell(whole, VARIANTS[index], score)
+    unshaped = {v.id for v in VARIANTS if genomes[v.id].skeleton_id != genomes[SEED.id].skeleton_id}
+    assert set(read) <= {SEED.id, *unshaped}, "who shares the skeleton of its parent is not read"
+    assert state(population) == state(whole)
+    for variant in whole:
+        assert population.genome(variant) == whole.genome(variant)
+        assert population.variant(variant) == whole.variant(variant)
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from wolf.reading.display import JsonLines, LiveTable, PlainLines, Silence, choose
+from wolf.reading.display import JsonLines, LiveTable, PlainLines, Silence, choose, light
 from wolf.reading.lines import still, tell, why_so
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
@@ -215,7 +215,7 @@ def test_a_display_forgets_texts_and_nothing_that_it_shows(story: Story) -> None
     paused = {"evaluations": 1, "reason": "you paused it", "checkin": None}
     events[-1:-1] = [Event(events[-1].seq, events[-1].time, *said) for said in (("call", call), ("paused", paused))]
     live, whole = PlainLines(None, None, io.StringIO()), Run.of(events)
-    resumed = PlainLines(None, Run.of(events), io.StringIO())
+    resumed = PlainLines(None, Run.of(events, keep=light), io.StringIO())
     for event in events:
         live(event)
         if event.kind == "paused":

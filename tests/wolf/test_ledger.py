@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
+import json
 import os
 import random
 import re
@@ -24,6 +26,7 @@ from hypothesis import strategies as st
 
 from population.variant import Variant
 from wolf.errors import LedgerBusy, LedgerDamaged, LedgerError
+from wolf.store import ledger as ledger_module
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger, recover
 from wolf.store.lock import held
@@ -484,3 +487,25 @@ def test_new_names_are_on_disk_and_nothing_is_left_open(tmp_path: Path, monkeypa
     recover(tmp_path / "r")
     assert synced[1:] == [(tmp_path / "r").stat().st_ino]
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.text(), st.text())
+def test_the_chain_hashes_what_json_writes(at: float, kind: str, body: str) -> None:
+    said = json.dumps([7, at, kind, body]).encode()
+    assert ledger_module._link(b"before", 7, at, kind, body) == hashlib.sha256(b"before" + said).digest()
+
+
+@pytest.mark.parametrize("value", [10**40, -(10**19), "\ud800", "\u2028", 0.1 + 0.2, -0.0, 5e-324, [None, True, {}]])
+def test_an_event_says_what_was_written_to_the_last_digit(tmp_path: Path, value: object) -> None:
+    with Ledger.create(tmp_path / "r", {"format": 1}) as ledger:
+        (event,) = ledger.append([("told", {"value": value})])
+        assert repr(event.body["value"]) == repr(value) == repr([*ledger.events()][-1].body["value"])
+
+
+def test_kinds_and_events_that_name_something(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "r", {"format": 1}) as ledger:
+        ledger.append([("told", {"variant": "abc"}), ("told", {"variant": "def"}), ("null", {})])
+        assert ledger.kinds == {"run", "told", "null"}
+        assert [event.body for event in ledger.events(naming="abc")] == [{"variant": "abc"}]
+    with Ledger.open(tmp_path / "r") as again:
+        assert again.kinds == {"run", "told", "null"}

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.evaluation import Status
+from population.evaluation import Evaluation, Goal, Status
 from population.genome import Genome
 from population.knobs import Space
+from population.pool import Population
 from population.variant import Variant
 from wolf.strategy.sameness import Forms, Sameness
 
@@ -27,7 +28,7 @@ SPACE = Space.of({"a.py": CODE})
 )
 def test_a_variant_in_disguise_is_not_evaluated(other: str) -> None:
     known, disguised = Variant({"a.py": CODE}), Variant({"a.py": other})
-    sameness = Sameness("loss", SPACE, [known])
+    sameness, _ = expecting(known, [disguised])
     assert sameness.verdict(known, 1) is None, "a replicate is no disguise"
     found = sameness.verdict(disguised, 7)
     assert found is not None and (found.status, found.score, found.seed) == (Status.INVALID, None, 7)
@@ -36,7 +37,38 @@ def test_a_variant_in_disguise_is_not_evaluated(other: str) -> None:
 
 @pytest.mark.parametrize("other", [CODE.replace("1\n", "2\n"), CODE.replace("0.001", "0.002"), "def f(:"])
 def test_what_differs_is_new(other: str) -> None:
-    assert Sameness("loss", SPACE, [Variant({"a.py": CODE})]).verdict(Variant({"a.py": other}), 1) is None
+    variant = Variant({"a.py": other})
+    assert expecting(Variant({"a.py": CODE}), [variant])[0].verdict(variant, 1) is None
+
+
+def test_what_an_earlier_session_asked_for_is_known_and_only_what_stands_alike_is_read() -> None:
+    seed, first = Variant({"a.py": CODE}), Variant({"a.py": CODE.replace("0.001", "0.25")})
+    others = [Variant({"a.py": CODE.replace("0.001", f"0.{n}")}) for n in range(30, 60)]
+    twin, again = Variant({"a.py": first.files["a.py"] + "\n"}), Variant({"a.py": "# !\n" + first.files["a.py"]})
+    changed = Variant({"a.py": first.files["a.py"].replace("x + 1", "x + 2")})
+    sameness, read = expecting(seed, [first, *others, twin, again, changed])
+    for variant in (seed, first, *others, twin):
+        sameness.asked(variant.id)
+    assert [sameness.verdict(variant, 1) for variant in (seed, first, *others, changed)] == [None] * 33
+    for variant in (twin, again):
+        found = sameness.verdict(variant, 1)
+        assert found is not None and f"the same code as {first.id}" in found.feedback, "whoever was asked first"
+    assert read == [first.id, twin.id], "none but those whose knobs stand alike, for the one that was changed"
+
+
+def expecting(seed: Variant, variants: list[Variant]) -> tuple[Sameness, list[str]]:
+    """A sameness whose population was asked for these, and the ids whose files were fetched."""
+    known, read = {variant.id: variant for variant in (seed, *variants)}, []
+
+    def recall(id: str) -> Variant:
+        read.append(id)
+        return known[id]
+
+    population = Population(SPACE, Goal.MINIMIZE, recall)
+    for variant in known.values():
+        population.expect(variant)
+        population.tell(variant, Evaluation(variant.id, "loss", Status.CRASHED))
+    return Sameness("loss", population, seed), read
 
 
 def test_text_keeps_its_words_and_its_inner_layout() -> None:

@@ -91,7 +91,7 @@ def resume(
 ) -> None:
     """Go on with RUN (a run directory; the latest in ./runs if it is left out) where it was stopped or killed."""
     from wolf import launch
-    from wolf.reading.display import choose
+    from wolf.reading.display import choose, light
     from wolf.reading.records import Run, find_run
 
     if track:
@@ -101,7 +101,7 @@ def resume(
     ledger, settings = launch.open_run(find_run(run))
     with ledger:
         level = choose_level(settings, sandbox, unsafe, as_json)
-        so_far = Run.of(ledger.events(), path=ledger.run_dir, locked=True)
+        so_far = Run.of(ledger.events(), keep=light, path=ledger.run_dir, locked=True)
         with choose("json" if as_json else "auto", path=ledger.run_dir, so_far=so_far) as show:
             code = _drive(ledger, settings, level, show, track)
     ctx.exit(code)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 HEARTBEAT = 10.0  # seconds
+FOLDED = ("variant", "asked", "told", "evaluated")  # of these the rows of `Run` say all
 KEPT = ("call", "purpose", "cost", "reason")  # of events that have been shown: what bills and pauses are told from
 
 
@@ -54,7 +55,8 @@ def choose(
         mode: `live` (a table that redraws itself), `plain` (lines), `json` (one object per event), `none`, or `auto`:
             live on a terminal that can move its cursor, plain elsewhere.
         path: the run's directory, for the closing commands.
-        so_far: the history of a run that is being resumed; it is shown as state, not line by line.
+        so_far: the history of a run that is being resumed, of whose events `light` is kept; it is shown as state, not
+            line by line.
         out: where to; standard output.
     """
     out = out or sys.stdout
@@ -109,7 +111,6 @@ class _Follower(Silence):
     def __init__(self, path: Path | None, so_far: Run | None, out: TextIO) -> None:
         self._path, self._out, self.run = path, out, so_far
         if so_far is not None:
-            so_far.events[:] = map(_light, so_far.events)
             so_far.read = so_far.read or _reader(path)
         self._lock = threading.Lock()
 
@@ -117,7 +118,7 @@ class _Follower(Silence):
         with self._lock:
             if self.run is not None:
                 self.run.add(event)
-                self.run.events[-1] = _light(event)
+                self.run.events[-1] = light(event)
             elif event.kind == "run":
                 self.run = Run.of([event], path=self._path, read=_reader(self._path), locked=True)
             return self.run
@@ -219,8 +220,10 @@ class LiveTable(_Follower):
             return view(self.run, self._console.width, self._console.height, time.time())
 
 
-def _light(event: Event) -> Event:
+def light(event: Event) -> Event:
     """What a display keeps of an event that is folded: prompts and answers are in the ledger, and a night is long."""
+    if event.kind in FOLDED:
+        return Event(event.seq, event.time, event.kind, {})
     return replace(event, body={name: event.body[name] for name in KEPT if name in event.body})
 
 

@@ -14,12 +14,13 @@ import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolf.errors import UsageError
 from wolf.reading.rows import Z95, Asked, Belief, Crowned, Expedition, Gain, Header, Intervention, Proposal, Told
-from wolf.store.events import Event
+from wolf.store.events import Event, uncollected
 
 if TYPE_CHECKING:
     import pandas
@@ -86,8 +87,13 @@ class Run:
     _early: set[int] = field(default_factory=set)  # ordinals that came back, told or not
 
     @staticmethod
-    def of(events: Iterable[Event], **known: Any) -> Run:
-        """Fold `events`, the first of which is the `run` event; `known` are further fields.
+    def of(events: Iterable[Event], keep: Callable[[Event], Event] | None = None, **known: Any) -> Run:
+        """Fold `events`, the first of which is the `run` event.
+
+        Args:
+            events: all of them, in order.
+            keep: what to keep of an event that is folded; None keeps all of it.
+            known: further fields.
 
         Raises:
             ValueError: if there is no `run` event at the start.
@@ -97,8 +103,10 @@ class Run:
         if first is None or first.kind != "run":
             raise ValueError("a run's first event is `run`; this history has none")
         run = Run(Header.of(first.body), **known)
-        for event in (first, *rest):
-            run.add(event)
+        with uncollected():
+            for event in chain((first,), rest):
+                run.add(event)
+                run.events[-1] = keep(event) if keep else event
         return run
 
     def add(self, event: Event) -> None:

@@ -121,10 +121,9 @@ class Asked:
         """From an `asked` event."""
         body = event.body
         changes = {name: (old, new) for name, (old, new) in (body.get("changes") or {}).items()}
-        same = {name: body[name] for name in ("ordinal", "variant", "purpose", "seed", "origin", "note")}
         return Asked(
-            **same, time=event.time, expedition=body.get("expedition"), changes=changes,
-            predicted=Belief.of(body.get("predicted")),
+            event.time, body["ordinal"], body["variant"], body["purpose"], body["seed"], body.get("expedition"),
+            body["origin"], body["note"], changes, Belief.of(body.get("predicted")),
         )  # fmt: skip
 
 
@@ -166,11 +165,10 @@ class Told:
         body, reading, admission = event.body, event.body["evaluation"], event.body["admission"]
         champion = body.get("champion") or {}
         return Told(
-            **{name: body[name] for name in ("ordinal", "variant", "purpose", "evaluations", "heat")},
-            **{name: reading[name] for name in ("status", "score", "metrics", "feedback", "seconds", "cost", "seed")},
-            fidelity=reading["fidelity"],
-            time=event.time, outcome=admission["kind"], reason=admission["reason"], belief=Belief.of(body["estimate"]),
-            champion=champion.get("id"), best=Belief.of(champion), noise=body.get("noise"),
+            event.time, body["ordinal"], body["variant"], body["purpose"], reading["status"], reading["score"],
+            reading["metrics"], reading["feedback"], reading["seconds"], reading["cost"], reading["seed"],
+            reading["fidelity"], admission["kind"], admission["reason"], Belief.of(body["estimate"]),
+            champion.get("id"), Belief.of(champion), body["evaluations"], body["heat"], body.get("noise"),
         )  # fmt: skip
 
     @property

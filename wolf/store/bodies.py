@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from population.admission import Admission
 from population.evaluation import Estimate, Evaluation, Goal, Status
+from population.genome import Heir
 from population.variant import Variant
-from wolf.strategy.asks import Ask, Purpose
+from wolf.strategy.asks import Ask, Purpose, Strategy
 from wolf.strategy.escape import Expedition
 from wolf.strategy.gate import Crowning
 
@@ -33,13 +35,18 @@ def asked(ask: Ask, goal: Goal) -> Body:
     }
 
 
-def to_ask(body: Mapping[str, Any], goal: Goal, variant: Callable[[str], Variant]) -> Ask:
-    """The ask that `asked` wrote."""
-    stored, said = variant(body["variant"]), (tuple(body["parents"]), body["origin"], body["note"])
-    predicted = body["predicted"]
+def to_ask(
+    body: Mapping[str, Any],
+    goal: Goal,
+    files: Callable[[str], Mapping[str, str]],
+    genome: Heir | None = None,
+    beside: str | None = None,
+) -> Ask:
+    """The ask that `asked` wrote; `files` reads those of a variant if need be."""
+    id, predicted = body["variant"], body["predicted"]
     return Ask(
         body["ordinal"],
-        stored if (stored.parents, stored.origin, stored.note) == said else Variant(stored.files, *said),
+        Variant.mentioned(id, tuple(body["parents"]), body["origin"], body["note"], lambda: files(id)),
         body["seed"],
         Purpose(body["purpose"]),
         body["expedition"],
@@ -47,6 +54,8 @@ def to_ask(body: Mapping[str, Any], goal: Goal, variant: Callable[[str], Variant
         {knob: (old, new) for knob, (old, new) in body["changes"].items()},
         (goal.loss(predicted["mean"]), predicted["sigma"]) if predicted else None,
         tuple(body["model"]) if body["model"] else None,
+        genome,
+        beside,
     )
 
 
@@ -67,6 +76,26 @@ def evaluated(evaluation: Evaluation) -> Body:
 def to_evaluation(body: Mapping[str, Any], variant: str, judge: str) -> Evaluation:
     """The evaluation that `evaluated` wrote."""
     return Evaluation(variant, judge, **{**body, "status": Status(body["status"])})
+
+
+def admission(done: Admission | None) -> Body:
+    """What was done with an evaluation; None is for a confirmation."""
+    if done is None:
+        return {"kind": "recorded", "reason": "on a fresh seed", "evicted": None}
+    return {"kind": done.verdict.value, "reason": done.reason, "evicted": done.evicted}
+
+
+def standing(strategy: Strategy, variant: str, evaluations: int, goal: Goal) -> Body:
+    """Where a variant and the search stand after an evaluation."""
+    population, champion = strategy.population, strategy.champion
+    best = estimate(population.estimate(champion), goal) if champion else None
+    return {
+        "estimate": estimate(population.estimate(variant), goal),
+        "champion": {"id": champion, **best} if champion and best else None,
+        "evaluations": evaluations,
+        "heat": strategy.escape.heat,
+        "noise": population.noise,
+    }
 
 
 def estimate(value: Estimate, goal: Goal) -> Body | None:

@@ -6,10 +6,15 @@ observer cannot change the search: it gets frozen values and its return value is
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from msgspec import DecodeError
+from msgspec.json import Decoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +39,27 @@ class Event:
         return json.dumps({"event": self.kind, "seq": self.seq, "time": self.time, **self.body}, ensure_ascii=False)
 
 
+_decode = Decoder().decode
+
+
+def parsed(body: str) -> Any:
+    """What an event's body says, in a third of the time that `json` takes, to the last digit of any number."""
+    try:
+        return _decode(body)
+    except DecodeError:  # half of a surrogate pair, which a candidate may print, is no JSON to everybody
+        return json.loads(body)
+
+
 Observer = Callable[[Event], None]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While a history is folded, which leaves much and no garbage, nobody looks through all of it for cycles."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

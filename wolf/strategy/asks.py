@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from population.admission import Admission
 from population.evaluation import Evaluation
-from population.genome import Genome
-from population.pool import Admission, Population
+from population.genome import Genome, Heir
+from population.pool import Population
 from population.variant import Variant
 from wolf.strategy.escape import Escape, Expedition
 from wolf.strategy.gate import Crowning
@@ -59,7 +60,7 @@ class Ask:
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     predicted: tuple[float, float] | None = None
     model: tuple[float, ...] | None = None
-    genome: Genome | None = None
+    genome: Genome | Heir | None = None
     beside: str | None = None
 
 

@@ -10,8 +10,9 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar
 
+from population.admission import Admission, Verdict
 from population.evaluation import Evaluation
-from population.pool import Admission, Population, Verdict
+from population.pool import Population
 from population.variant import Variant
 from wolf.errors import SetupError
 from wolf.strategy.asks import Ask, Outcome, Purpose

@@ -50,12 +50,13 @@ class NoiseGate:
         self._held = self._held + 1 if population.incumbent == self._incumbent else 0
         self._incumbent = population.incumbent
         for claimant in dict.fromkeys((variant, population.incumbent)):
-            if claimant is None or population.barred(claimant) or not population.estimate(claimant).n:
+            if claimant is None or claimant == self.champion or population.barred(claimant):
                 continue
-            if self.champion is None:
+            loss = population.loss(claimant)
+            if self.champion is None and loss < math.inf:
                 self.champion = claimant
                 return None
-            if claimant != self.champion and self._deserves(population, claimant):
+            if self.champion and loss < population.loss(self.champion) and self._deserves(population, claimant):
                 return self._crown(population, claimant)
         return None
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from population.catalogue import Catalogue
 from population.evaluation import Evaluation, Status
 from population.genome import Genome, fill, reread
 from population.knobs import Space
+from population.literals import Value
+from population.pool import Population
 from population.variant import Variant
 
 FORM = 16  # bytes of a normal form
@@ -33,12 +35,20 @@ class Forms:
 
     def of(self, files: Mapping[str, str]) -> bytes:
         """The normal form of some files."""
-        genome = self._genome(files)
-        digest = hashlib.sha256(self._outlines[genome.skeleton_id])
-        for hole, text in zip(genome.shape.holes, genome.literals().values(), strict=True):
-            said = _literal(text) if hole.dialect == "python" else text
-            digest.update(f"{hole.knob.name}\0{said}\0".encode("utf-8", "surrogatepass"))
-        return digest.digest()[:FORM]
+        return self.of_genome(self._genome(files))
+
+    def of_genome(self, genome: Genome) -> bytes:
+        """The normal form of a variant's files."""
+        if genome.skeleton_id not in self._outlines:
+            if len(self._outlines) == OUTLINES:
+                del self._outlines[next(iter(self._outlines))]
+            self._outlines[genome.skeleton_id] = _outline(genome)
+        parts: list[str] = []
+        for hole, value in zip(genome.shape.holes, genome.settings, strict=True):
+            text = hole.render(value)
+            parts += (hole.knob.name, _literal(text, value) if hole.dialect == "python" else text)
+        said = "".join(f"{part}\0" for part in parts).encode("utf-8", "surrogatepass")
+        return hashlib.sha256(self._outlines[genome.skeleton_id] + said).digest()[:FORM]
 
     def _genome(self, files: Mapping[str, str]) -> Genome:
         alike = (reread(files, like) for like in reversed(self._recent.values()))
@@ -47,10 +57,6 @@ class Forms:
         self._recent[genome.skeleton_id] = genome
         if len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
-        if genome.skeleton_id not in self._outlines:
-            if len(self._outlines) == OUTLINES:
-                del self._outlines[next(iter(self._outlines))]
-            self._outlines[genome.skeleton_id] = _outline(genome)
         return genome
 
 
@@ -63,8 +69,15 @@ def _outline(genome: Genome) -> bytes:
     return digest.digest()
 
 
+def _literal(text: str, value: Value) -> str:
+    """What `_plain` says of a literal; a number as it is always written needs no parser."""
+    if isinstance(value, int | float) and text == repr(value) and text[0] != "-":
+        return text.join(_AROUND)
+    return _parsed(text)
+
+
 @lru_cache(maxsize=512)
-def _literal(text: str) -> str:
+def _parsed(text: str) -> str:
     return _plain(".py", text)
 
 
@@ -77,20 +90,50 @@ def _plain(path: str, text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
-class Sameness:
-    """Knows what was asked before in one run."""
+_AROUND = _plain(".py", "7").split("7")
 
-    def __init__(self, judge: str, space: Space, before: Iterable[Variant] = ()) -> None:
+
+class Sameness:
+    """Knows what was asked before in one run.
+
+    Of what earlier sessions asked it knows no normal forms: whose knobs stand elsewhere is not the same, and of the
+    few whose knobs stand where those of a new one do, the texts are read.
+    """
+
+    def __init__(self, judge: str, population: Population, seed_variant: Variant) -> None:
+        """The seed variant counts as asked."""
         self._judge = judge
-        self._forms = Forms(space)
+        self._population = population
+        self._forms = Forms(population.space)
         self._first = Catalogue()  # normal form -> id of the first variant that had it
-        for variant in before:
-            self._first.setdefault(self._forms.of(variant.files), int(variant.id, 16))
+        self._first.setdefault(self._forms.of(seed_variant.files), int(seed_variant.id, 16))
+        self._earlier: list[str] = []
+        self._places: dict[bytes, list[str]] = {}  # of those that earlier sessions asked, in order
+
+    def asked(self, variant: str) -> None:
+        """An earlier session asked for this variant, for the first time."""
+        self._earlier.append(variant)
 
     def verdict(self, variant: Variant, seed: int) -> Evaluation | None:
-        """None for a variant that is new or was itself asked before; for one in disguise, what to say instead."""
-        first = f"{self._first.setdefault(self._forms.of(variant.files), int(variant.id, 16)):012x}"
-        if first == variant.id:
+        """None for a variant that is new or was itself asked before; for one in disguise, what to say instead.
+
+        The population expects the variant, or knows it.
+        """
+        form = self._forms.of(variant.files)
+        known = self._first.get(form)
+        if known is None:
+            alike = (old for old in self._alike(variant.id) if old == variant.id or self._form(old) == form)
+            known = self._first.setdefault(form, int(next(alike, variant.id), 16))
+        if (first := f"{known:012x}") == variant.id:
             return None
         said = f"the same code as {first} but for comments and layout, so it was not evaluated again"
         return Evaluation(variant.id, self._judge, Status.INVALID, feedback=said, seed=seed)
+
+    def _alike(self, variant: str) -> list[str]:
+        for earlier in self._earlier:
+            self._places.setdefault(self._population.place(earlier), []).append(earlier)
+        self._earlier.clear()
+        return self._places.get(self._population.place(variant), [])
+
+    def _form(self, variant: str) -> bytes:
+        return self._forms.of(self._population.variant(variant).files)

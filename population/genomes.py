@@ -1,0 +1,76 @@
+"""How those are written who may become parents, or are being judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import lru_cache
+
+import numpy as np
+
+from population.distance import Features, Floats, signature
+from population.genome import Genome, Heir
+from population.knobs import Space
+from population.variant import Variant
+
+STRUCTURES = 512  # whose features are remembered
+PARSED = 192  # genomes of others that are remembered
+
+
+class Genomes:
+    """Genome by variant; those that are not kept are parsed again when somebody asks."""
+
+    def __init__(self, space: Space, files: Callable[[str], Mapping[str, str]]) -> None:
+        """`files` finds those of a variant by id."""
+        self._space = space
+        self._kept: dict[str, Genome | Heir | None] = {}  # None: parsed when wanted
+        self._column = {name: number for number, name in enumerate(space.names)}
+        self._signatures: dict[str, Floats] = {}  # by skeleton, of the latest that were asked for
+        self._parsed = lru_cache(maxsize=PARSED)(lambda variant: Genome.of(files(variant), space))
+
+    def __getitem__(self, variant: str) -> Genome:
+        known = self._kept.get(variant)
+        if isinstance(known, Genome):
+            return known
+        genome = known.genome() if known else self._parsed(variant)
+        if variant in self._kept:
+            self._kept[variant] = genome
+        return genome
+
+    def __iter__(self) -> Iterator[str]:
+        """Those that are kept."""
+        return iter(self._kept)
+
+    def keep(self, variant: Variant, genome: Genome | Heir | None) -> Genome | Heir:
+        """Keep the genome of a newcomer, and return what tells where it stands; see `Population.expect`."""
+        like = next((self[parent] for parent in variant.parents if parent in self._kept), None)
+        if isinstance(genome, Heir) and (like is None or genome.base.shape is like.shape):
+            self._kept[variant.id] = genome if like else None
+            return genome
+        if not isinstance(genome, Genome) or like is None or genome.shape is not like.shape:
+            genome = Genome.of(variant.files, self._space, like)
+        self._kept[variant.id] = genome
+        return genome
+
+    def drop(self, variant: str) -> None:
+        """Keep it no longer."""
+        self._kept.pop(variant, None)
+
+    def prune(self, *staying: Container[str]) -> None:
+        """Keep only those who are in one of these."""
+        self._kept = {id: genome for id, genome in self._kept.items() if any(id in some for some in staying)}
+
+    def features(self, genome: Genome) -> Features:
+        """Where a genome stands in the space."""
+        structure = self._signatures.get(genome.skeleton_id)
+        if structure is None:
+            if len(self._signatures) == STRUCTURES:
+                del self._signatures[next(iter(self._signatures))]
+            structure = self._signatures[genome.skeleton_id] = signature(genome.skeleton)
+        return Features(np.asarray(self._space.unit(genome.values), dtype=np.float32), structure)
+
+    def inherited(self, child: Heir, parent: Features) -> Features:
+        """Where a child stands whose parent stands there."""
+        units = parent.units.copy()
+        for name, value in child.values.items():
+            units[self._column[name]] = self._space[name].unit(value)
+        return Features(units, parent.signature)
