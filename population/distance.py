@@ -179,7 +179,7 @@ class Terrain:
             columns.append(knobs + STRUCTURE_WEIGHT * np.array([found[kind] for kind in kinds]))
         return np.concatenate(columns).T
 
-    def _apart(self, signature: Floats, which: NDArray[np.int64], known: int) -> Floats:
+    def _apart(self, signature: Floats, which: NDArray[np.int32], known: int) -> Floats:
         """How far a structure is from some of the first `known` here."""
         if len(which) * 4 < known:
             return chord(self._structures[which] @ signature)
