@@ -88,12 +88,9 @@ class Run:
 
     @staticmethod
     def of(events: Iterable[Event], keep: Callable[[Event], Event] | None = None, **known: Any) -> Run:
-        """Fold `events`, the first of which is the `run` event.
+        """Fold `events`, the first of which is the `run` event; `known` are further fields.
 
-        Args:
-            events: all of them, in order.
-            keep: what to keep of an event that is folded; None keeps all of it.
-            known: further fields.
+        Of an event that is folded stays what `keep` makes of it; None keeps all of it.
 
         Raises:
             ValueError: if there is no `run` event at the start.
