@@ -332,6 +332,10 @@ def test_texts_that_nobody_will_read_again_are_let_go():
         mine.forget()
         assert (mine.prompt.user, mine.prompt.system, mine.prompt.schema, mine.reply.text) == ("", "", None, "")
         assert (mine.question, mine.reply.cost, mine.sent, mine.asker) == (question(PROMPT), cost, None, None)
+        assert (mine.prompt.max_tokens, mine.reply.usage, GONE.id) == (0, Usage(0, 0), -1)
+    left = mine.reply
+    mine.forget()
+    assert mine.reply is left, "again costs nothing"
 
 
 def test_what_a_judge_waited_for_when_the_run_was_killed_is_given_up_and_free():
