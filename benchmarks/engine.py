@@ -30,7 +30,7 @@ from wolf.store import bodies
 from wolf.store.ledger import Ledger
 from wolf.strategy.hunt import Options, Wolf
 from wolf.strategy.operators import available
-from wolf.strategy.screen import Mode, Screen
+from wolf.strategy.screen import Screen
 from wolf.streams import stream
 
 SEED_FILE = Path(__file__).parent.parent / "train_target" / "train.py"
@@ -39,12 +39,12 @@ SEED_FILE = Path(__file__).parent.parent / "train_target" / "train.py"
 class Bench:
     """A search whose judge answers at once."""
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, modelled: bool) -> None:
         seed = Variant({"train.py": SEED_FILE.read_text()})
         self.space = Space.of(seed.files)
         self.recent = {seed.id: seed}
         self.population = Population(self.space, Goal.MINIMIZE, self.recall)
-        self.search = Wolf(self.population, seed, 0, available(True, True, False), None, Options(), Screen(mode))
+        self.search = Wolf(self.population, seed, 0, available(True, True, False), None, Options(), Screen(modelled))
         self.ordinal = 0
 
     def recall(self, variant: str) -> Variant:
@@ -123,7 +123,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.openevolve:
         return openevolve([int(size) for size in args.sizes.split(",")])
-    bench = Bench("off")
+    bench = Bench(modelled=False)
     for _ in range(30):
         bench.step()
     for size in map(int, args.sizes.split(",")):
@@ -135,7 +135,7 @@ def main() -> None:
             f"{memory:5.0f} MB resident", flush=True
         )  # fmt: skip
     for size in (30, 100, 300):
-        bench = Bench("on")
+        bench = Bench(modelled=True)
         for _ in range(3):
             bench.step()
         bench.grow(size)

@@ -207,7 +207,7 @@ def strategy(
         departures=0.0 if "departures" in without else 0.25,
         survey=0 if "survey" in without else 14,
     )
-    screen = Screen("off" if "screening" in without else "on", climb="climb" not in without)
+    screen = Screen("screening" not in without, climb="climb" not in without)
     return Wolf(population, variant, seed, names, budget, options, screen)
 
 

@@ -117,7 +117,7 @@ class Toy:
         population = self.population(recall)
         if name != "wolf":
             return (BASELINES | OPTIMISERS)[name](population, self.variant, seed, names, budget)
-        screen = Screen(surrogate, climb=False, slots=how.pop("slots", 1))
+        screen = Screen(surrogate == "on", climb=False)
         screen.pool = 16  # a real one has ten times as many drafts, which costs ten times as long
         return Wolf(population, self.variant, seed, names, budget, Options(**how), screen)
 

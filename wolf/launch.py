@@ -36,7 +36,7 @@ from wolf.strategy.hunt import Options, Wolf
 from wolf.strategy.operators import available
 from wolf.strategy.optimisers import OPTIMISERS
 from wolf.strategy.sameness import Sameness
-from wolf.strategy.screen import Screen
+from wolf.strategy.screen import Screen, modelled
 from wolf.workers import gpus
 from wolf.workers.company import Company
 from wolf.workers.lease import Leases
@@ -268,8 +268,7 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
             population, seed_variant, search.seed, names, config.budget.evaluations
         )
     options = Options(search.survey, search.departures, search.novelty, search.noise_gate, search.escape)
-    expected = getattr(config.judge, "seconds_expected", None)
-    screen = Screen(search.surrogate, expected=expected, slots=config.workers.slots)
+    screen = Screen(modelled(search.surrogate, getattr(config.judge, "seconds_expected", None)))
     return Wolf(population, seed_variant, search.seed, names, config.budget.evaluations, options, screen)
 
 

@@ -29,7 +29,7 @@ CONFIG = """
 name: toy
 target: {root: toy, files: [params.py]}
 judge: {kind: function, call: judge.py:score, metric: loss, goal: minimize, seconds: 10}
-search: {survey: 4, surrogate: "on"}  # auto looks at the clock
+search: {survey: 4, surrogate: "on"}
 budget: {evaluations: 30, usd: 5}
 confirm: {seeds: 0}
 workers: {slots: 2}

@@ -11,6 +11,7 @@ from wolf.strategy.asks import Ask, Purpose
 from wolf.strategy.escape import MAX_ALLOWANCE, SHARE
 from wolf.strategy.gate import READINGS
 from wolf.strategy.hunt import BASELINE_READINGS
+from wolf.strategy.screen import modelled
 
 NEW = {Purpose.SURVEY, Purpose.DEPARTURE, Purpose.HUNT, Purpose.EXPEDITION}
 ABLATIONS = [
@@ -24,7 +25,6 @@ ABLATIONS = [
     {"recombine": False},
     {"statements": True},
     {"surrogate": "off"},
-    {"surrogate": "auto"},
     {"statements": True, "novelty": False, "noise_gate": False, "escape": False, "survey": 3},
 ]
 
@@ -206,20 +206,19 @@ def test_expeditions_into_the_void_do_not_end_expeditions(toy) -> None:
     assert strategy.champion == bench.variant.id
 
 
-def test_a_model_is_used_where_evaluations_are_worth_it_and_not_where_they_are_cheap(toy) -> None:
-    cases = ((0.001, 1, False), (0.04, 1, False), (0.2, 1, True), (0.2, 8, False), (600.0, 8, True))
-    for seconds, slots, expected in cases:
-        bench = toy(noise=0.05)
-        strategy, predicted = bench.strategy("wolf", 0, 40, surrogate="auto", slots=slots), 0
-        for ordinal in range(40):
-            ask = strategy.ask(ordinal)
-            strategy.asked(ask)
-            bench.known.setdefault(ask.variant.id, ask.variant)
-            strategy.told(ask, bench.judge(ask, seconds))
-            assert ask.predicted is None or ask.purpose in (Purpose.HUNT, Purpose.EXPEDITION)
-            predicted += ask.predicted is not None
-        assert (predicted > 5) is expected
-        assert expected or predicted == 0
+@pytest.mark.parametrize("surrogate", ["on", "off"])
+def test_a_model_predicts_or_there_is_none(toy, surrogate) -> None:
+    bench = toy(noise=0.05)
+    asks = [ask for ask, _ in bench.run(bench.strategy("wolf", 0, 40, surrogate=surrogate), 40)]
+    predicted = [ask for ask in asks if ask.predicted is not None]
+    assert len(predicted) > 5 if surrogate == "on" else not predicted
+    assert all(ask.purpose in (Purpose.HUNT, Purpose.EXPEDITION) for ask in predicted)
+
+
+def test_auto_has_a_model_unless_the_judge_says_that_it_is_quicker_than_one() -> None:
+    says = {None: True, 300.0: True, 0.05: True, 0.002: False}
+    assert {expected: modelled("auto", expected) for expected in says} == says
+    assert modelled("on", 0.002) and not modelled("off", 300.0)
 
 
 def test_the_model_is_learned_anew_only_when_there_is_news(toy) -> None:

@@ -128,7 +128,7 @@ class SearchConfig(Section):
         default="cohort", description="cohort: reproducible; steady: no idle worker"
     )
     surrogate: Tri = Field(
-        default="auto", description="screen proposals with a model; auto: unless evaluations are cheaper"
+        default="auto", description="screen proposals with a model; auto: unless the judge reads in milliseconds"
     )
     survey: int = Field(default=14, strict=True, ge=0, description="wide departures from the seed at the start")
     departures: Share = Field(default=0.25, description="share of unscreened random departures")

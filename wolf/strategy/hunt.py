@@ -158,7 +158,6 @@ class Wolf:
         admission = self.population.tell(ask.variant, evaluation)
         if ask.purpose is Purpose.REPLICATE:
             self._waiting.remove(ask.variant.id)
-        self._screen.told(evaluation.seconds)
         self.escape.patience = self._temper.patience
         crowning = self._gate.told(self.population, ask.variant.id)
         crowned = crowning.variant if crowning else None

@@ -21,10 +21,20 @@ STEPS = 2  # ... so many steps ...
 NEIGHBOURS = 24  # ... each the best of so many single-knob moves
 LEAST_SCORED = 6  # variants with a score before there is a model
 REFIT = 8  # new evaluations before the weights are learned again, at first; later an eighth of all
-WORTH = 0.5  # the model may cost this share of an evaluation's time: it saves two evaluations of three (decision 17)
-SECONDS_PER_ASK = (0.03, 2e-7)  # measured cost: a + b * n^2 for n modelled variants (make bench-engine)
+SECONDS = 0.05  # what an ask with a model takes, at most (make bench-engine)
 
 Mode = Literal["auto", "on", "off"]
+
+
+def modelled(mode: Mode, expected: float | None) -> bool:
+    """Whether a search has a model: with `auto` unless the judge says that its evaluations take less than an ask.
+
+    Args:
+        mode: what the configuration says.
+        expected: seconds of an evaluation, where the judge can tell. They are not measured: a search that looks at
+            the clock is not the same search twice.
+    """
+    return mode == "on" or (mode == "auto" and (expected is None or expected >= SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +46,16 @@ class Choice:
 
 
 class Screen:
-    """Owns the surrogate's upkeep: when to learn, when to step aside."""
+    """Owns the surrogate's upkeep: when to learn, and what to take."""
 
-    def __init__(self, mode: Mode = "auto", climb: bool = True, expected: float | None = None, slots: int = 1) -> None:
-        """`auto` steps aside while the model's own time would exceed WORTH of the time between two evaluations.
-
-        Args:
-            mode: whether to have a model.
-            climb: whether the best drafts climb it.
-            expected: seconds of an evaluation, where the judge can tell; None measures them as they come.
-            slots: evaluations at the same time; there is one model for all of them.
-        """
-        self._expected = expected
-        self._slots = slots
+    def __init__(self, on: bool = True, climb: bool = True) -> None:
+        """Args: whether there is a model; whether the best drafts climb it."""
+        self.on = on
         self.pool = POOL
-        self._mode = mode
         self._climb = climb
         self._hyper: Hyper | None = None
         self._hyper_size = 0
-        self._seconds = 0.0
-        self._told = 0
         self.learned: tuple[float, ...] | None = None
-
-    @property
-    def on(self) -> bool:
-        """Whether there is to be a model."""
-        if self._mode != "auto":
-            return self._mode == "on"
-        base, growth = SECONDS_PER_ASK
-        cost = self._slots * (base + growth * min(self._told, 300) ** 2)
-        if self._expected is not None:
-            return cost <= WORTH * self._expected
-        return self._told > 0 and cost <= WORTH * self._seconds / self._told
-
-    def told(self, seconds: float) -> None:
-        """An evaluation took so long."""
-        self._told += 1
-        self._seconds += seconds
 
     def adopt(self, model: tuple[float, ...] | None) -> None:
         """Take over hyperparameters that came with an ask (size, signal, noise, weights...)."""
@@ -82,7 +65,7 @@ class Screen:
             self._hyper = Hyper(np.array(model[3:]), model[1], model[2])
 
     def model(self, population: Population) -> Surrogate | None:
-        """The surrogate for the next ask, or None if it is not worth it or knows too little.
+        """The surrogate for the next ask, or None if there is to be none or it knows too little.
 
         When it has learned new weights they are in `learned`, to be recorded with the ask.
         """
