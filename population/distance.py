@@ -77,7 +77,8 @@ class Metric:
         """The knob parts `d_k` of the distance between unit rows, by numpy's broadcasting."""
         gap = np.abs(a - b)
         if np.isnan(gap.sum()):
-            gap = np.where(np.isnan(gap), np.where(np.isnan(a) & np.isnan(b), 0.0, 1.0), gap)
+            apart = (np.isnan(a) != np.isnan(b)).astype(np.float32)
+            gap = np.where(np.isnan(gap), apart, gap)
         gap[..., self.categorical] = gap[..., self.categorical] != 0
         return cast(Floats, gap)
 
@@ -172,7 +173,8 @@ class Terrain:
         for first in range(start, self._size, TOGETHER):
             rows = slice(first, min(self._size, first + TOGETHER))
             gaps = np.ascontiguousarray(self._metric.gaps(self._units[members], self._units[rows, None]))
-            knobs = gaps.reshape(-1, gaps.shape[-1]).sum(axis=1).reshape(gaps.shape[:2])
+            flat = gaps.reshape(gaps.shape[0] * gaps.shape[1], gaps.shape[2])  # summed as one row is, to the last bit
+            knobs = flat.sum(axis=1).reshape(gaps.shape[:2])
             kinds = list(zip(self._structure_of[rows].tolist(), self._known[rows].tolist(), strict=True))
             for index, known in set(kinds) - found.keys():
                 found[index, known] = self._apart(self._structures[index], which, known)

@@ -152,7 +152,7 @@ def test_a_fatal_fault_stops_the_run_with_a_sentence_after_one_request(toy, run)
 
 
 def test_a_run_that_its_model_would_not_serve_says_so_and_goes_on_once_it_does(toy, run):
-    with FakeServer(competent({}), lambda n: None if n else "401") as server:
+    with FakeServer(competent({}), lambda n, _: None if n else "401") as server:
         config = load(str(run.write(toy, server.url)), [f"runs={toy / 'runs'}"])
         ledger = launch.create(config, Level.NONE)
         with ledger, pytest.raises(SetupError):
