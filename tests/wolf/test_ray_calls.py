@@ -303,7 +303,8 @@ def _beaten(fresh: Path, place: Path) -> None:
     """Somebody else has put it there just before."""
     import shutil
 
-    shutil.copytree(fresh, place, dirs_exist_ok=True)
+    whole = shutil.copytree(fresh, f"{fresh}-theirs")
+    os.rename(whole, place)  # at once, as a rename is
     raise OSError("Directory not empty")
 
 
