@@ -65,6 +65,14 @@ def filled(run: Path, steps: int = 30) -> list[Event]:
         return list(ledger.events())
 
 
+def test_the_latest_event_is_known_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "r", HEADER) as ledger, Ledger.open(tmp_path / "r") as reader:
+        for n in range(3):
+            ledger.append([("told", {"ordinal": n})])
+            for seen in (ledger.last, reader.last):
+                assert (seen.kind, seen.body["ordinal"]) == ("told", n)
+
+
 def everything(run: Path) -> tuple[list[Event], list[Variant]]:
     """All that a reader can see; raises `LedgerError` as soon as something is wrong."""
     with Ledger.open(run) as ledger:
