@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from judges import process
+from judges import process, spawn
 from judges.killswitch import Cancelled, KillSwitch
 from judges.process import Finished, Limits, Running, environment, run, start
 
@@ -58,13 +59,12 @@ def survivors(env: dict[str, str]) -> list[int]:
     return found
 
 
-def wait_until(true: Callable[[], object], seconds: float = 10.0) -> float:
-    """Seconds until the callable returns something true."""
+def wait_until(true: Callable[[], object], seconds: float = 30.0) -> None:
+    """Until the callable returns something true."""
     started = time.monotonic()
     while not true():
         assert time.monotonic() - started < seconds, "waited in vain"
         time.sleep(0.01)
-    return time.monotonic() - started
 
 
 def python(code: str, env: dict[str, str], tmp_path: Path, **limits: Any) -> Finished:
@@ -109,11 +109,11 @@ def test_a_broken_pipe_ends_the_candidate_as_in_a_shell(mark: dict[str, str], tm
 
 
 def test_sleeping_past_the_deadline(mark: dict[str, str], tmp_path: Path) -> None:
-    finished = python("import time; print('early', flush=True); time.sleep(60)", mark, tmp_path, seconds=0.5)
+    finished = run(["sh", "-c", "echo early; sleep 60"], cwd=tmp_path, env=mark, limits=Limits(1.5))
     assert finished.timed_out
-    assert finished.reason == "killed after 0.5 s"
+    assert finished.reason == "killed after 1.5 s"
     assert finished.stdout == "early\n"
-    assert 0.5 <= finished.seconds < 5
+    assert 1.5 <= finished.seconds < 50
 
 
 def test_ignoring_every_signal(mark: dict[str, str], tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_daemon_dies_when_its_parent_ends(mark: dict[str, str], tmp_path: Path
 
 
 def test_a_daemon_dies_at_the_deadline(mark: dict[str, str], tmp_path: Path) -> None:
-    assert python(DAEMON + "time.sleep(60)", mark, tmp_path, seconds=1.0).timed_out
+    assert python(DAEMON + "time.sleep(60)", mark, tmp_path, seconds=3.0).timed_out
     assert (tmp_path / "daemon").exists()
 
 
@@ -153,9 +153,10 @@ for _ in range(60):
 print("forked", flush=True)
 time.sleep(60)
 """
-    finished = python(code, mark, tmp_path, seconds=1.0)
-    assert finished.timed_out
-    assert finished.stdout == "forked\n"
+    with start([*PYTHON, code], cwd=tmp_path, env=mark, limits=Limits(60)) as dialogue:
+        assert dialogue.stdout.readline() == b"forked\n"
+        wait_until(lambda: len(survivors(mark)) > 120)  # the supervisor, the first one and twice sixty
+    assert dialogue.finished().reason == "stopped"
 
 
 def test_a_fork_bomb_is_stopped_before_the_deadline(mark: dict[str, str], tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_the_kill_switch_ends_what_runs_and_refuses_more(mark: dict[str, str], t
     thread.start()
     wait_until((tmp_path / "daemon").exists)
     switch.pull()
-    thread.join(10)
+    thread.join(30)
     assert isinstance(outcome[0], Cancelled)
     with switch.armed(), pytest.raises(Cancelled):
         python("pass", mark, tmp_path)
@@ -270,7 +271,7 @@ for number in range(3):
     assert len(survivors(mark)) >= 9  # three supervisors, candidates and daemons
     harness.kill()
     harness.wait()
-    assert wait_until(lambda: not survivors(mark)) < 1.0
+    wait_until(lambda: not survivors(mark))
 
 
 def test_a_terminated_supervisor_takes_everything_with_it(mark: dict[str, str], tmp_path: Path) -> None:
@@ -334,12 +335,22 @@ def test_a_missing_folder_is_our_error(tmp_path: Path) -> None:
 
 
 def test_starting_is_cheap(mark: dict[str, str], tmp_path: Path) -> None:
-    times = []
-    for _ in range(9):
-        started = time.monotonic()
-        assert run(["true"], cwd=tmp_path, env=mark, limits=Limits(20)).ok
-        times.append(time.monotonic() - started)
-    assert min(times) < 0.5  # 16 ms on an idle core; far above, so that a busy machine does not fail it
+    """Only the first start pays for a Python; in CPU time, which a busy machine does not stretch."""
+
+    def used() -> float:
+        return sum(who.ru_utime + who.ru_stime for who in map(resource.getrusage, (resource.RUSAGE_SELF, -1)))
+
+    def starts(number: int) -> float:
+        spawn._close()
+        before = used()
+        for _ in range(number):
+            assert run(["true"], cwd=tmp_path, env=mark, limits=Limits(20)).ok
+        spawn._close()  # what a zygote has used is known once it has ended
+        return used() - before
+
+    starts(1)
+    first, ten = min(starts(1) for _ in range(3)), min(starts(10) for _ in range(3))
+    assert ten < 8 * first, f"{first:.3f} s for the first, {ten:.3f} s for ten"  # 3 to 4 times; 5 where it is measured
 
 
 def test_a_candidate_gets_the_cores_of_the_thread_that_asked(mark: dict[str, str], tmp_path: Path) -> None:

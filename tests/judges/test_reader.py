@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,11 @@ def test_a_text_without_words_is_invalid(text: str, tmp_path: Path) -> None:
 
 
 def test_a_gigantic_text_is_invalid_and_takes_no_time(tmp_path: Path) -> None:
+    judged(GOOD, tmp_path)  # its reader is loaded
+    began = time.process_time()
     found = judged("word " * 10**6, tmp_path)
     assert found.status is Status.INVALID
-    assert found.seconds < 0.2
+    assert time.process_time() - began < 0.2
 
 
 @pytest.mark.parametrize(

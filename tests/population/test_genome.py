@@ -275,9 +275,9 @@ def test_it_is_fast_enough_for_hundreds_of_proposals_per_evaluation() -> None:
     genome, space = genome_of(text)
     rng = random.Random(0)
 
-    def best(action: object) -> float:
+    def best(action: object, tries: int = 200) -> float:
         times = []
-        for _ in range(200):
+        for _ in range(tries):
             start = time.perf_counter()
             action()  # type: ignore[operator]
             times.append(time.perf_counter() - start)
@@ -285,8 +285,9 @@ def test_it_is_fast_enough_for_hundreds_of_proposals_per_evaluation() -> None:
 
     values: dict[str, Value] = {"K3": 0.1}
     assert len(text) > 20_000 and len(space) == 40
-    assert best(lambda: genome.replace(values).files()) < 100e-6
-    assert best(lambda: perturb.nudge(genome, space, rng)) < 200e-6
+    reading = best(lambda: Genome.of(genome.files(), space), 5)  # what a child that parses its files would take
+    assert best(lambda: genome.replace(values).files()) < reading / 50
+    assert best(lambda: perturb.nudge(genome, space, rng)) < reading / 50
 
 
 def test_an_heir_is_what_reading_its_files_would_find_and_needs_none_of_them() -> None:

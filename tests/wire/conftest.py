@@ -76,12 +76,12 @@ class Runs:
         path.write_text(CONFIG.replace("URL", url))
         return path
 
-    def __call__(self, toy, player, *overrides, fault=lambda *_: None, latency=0.0):
+    def __call__(self, toy, player, *overrides, fault=lambda *_: None, latency=0.0, observers=()):
         """One run; returns its events, what `drive` returned and the server's log."""
         with FakeServer(player, fault, latency=latency) as server:
             config = load(str(self.write(toy, server.url)), [f"runs={toy / 'runs'}", *overrides])
             with launch.create(config, Level.NONE) as ledger:
-                finished = launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+                finished = launch.drive(ledger, config, Level.NONE, [*observers], lambda said: None)
                 return list(ledger.events()), finished, server.log
 
 

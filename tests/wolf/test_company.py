@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -22,42 +23,48 @@ from wolf.workers.local import Job
 CONFIG = """
 name: demo
 target: {root: ., files: [params.py]}
-judge: {kind: command, run: python judge.py, metric: loss, seconds: 20, repeat: 3}
+judge: {kind: command, run: python judge.py, metric: loss, seconds: 60, repeat: 3}
 budget: {evaluations: 8}
 confirm: {seeds: 0}
 search: {surrogate: "off"}
 workers: {slots: 2}
 """
-# Counts those that run now in a folder that all may write to; alone it scores LR, in company CROWD more.
+# Whoever comes and goes leaves a file in a folder that all may write to; alone it scores LR, in company CROWD more.
+# The three repeats of the first reading look whether somebody is there; those of the next three wait for somebody.
 JUDGE = """
-import os, runpy, time
-here, folder = os.environ["SLOT"], os.environ["MEET"]
-open(os.path.join(folder, here), "w").close()
-time.sleep(0.4)
-crowd = max(0, len(os.listdir(folder)) - 1)
-time.sleep(0.2)
-os.remove(os.path.join(folder, here))
+import os, runpy, time, uuid
+rate, folder, me = runpy.run_path("params.py")["LR"], os.environ["MEET"], uuid.uuid4().hex
+def came():
+    return {name for name in os.listdir(folder) if "." not in name}
+before = came()
+crowd = any(not os.path.exists(os.path.join(folder, name + ".gone")) for name in before)
+open(os.path.join(folder, me), "w").close()
+until = time.monotonic() + (0.3 if len(before) < 3 else PATIENCE if len(before) < 12 else 0)
+while not crowd and time.monotonic() < until:
+    time.sleep(0.01)
+    crowd = bool(came() - before - {me})
+open(os.path.join(folder, me + ".gone"), "w").close()
 noise = int(os.environ["WOLF_SEED"]) % 100 * NOISE
-print("loss:", runpy.run_path("params.py")["LR"] + CROWD * (crowd > 0) + noise)
+print("loss:", rate + CROWD * crowd + noise)
 """
 
 
-def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise: float) -> None:
+def prepare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise: float, patience: float = 50.0
+) -> None:
     monkeypatch.chdir(tmp_path)
     meet = tmp_path / "meet"
     meet.mkdir()
     (tmp_path / "task.yaml").write_text(
-        CONFIG.replace(
-            "repeat: 3", f'repeat: 3, env: {{MEET: {meet}, SLOT: "${{SLOT}}"}}, sandbox: {{writable: [{meet}]}}'
-        )
+        CONFIG.replace("repeat: 3", f"repeat: 3, env: {{MEET: {meet}}}, sandbox: {{writable: [{meet}]}}")
     )
     (tmp_path / "params.py").write_text("LR = 0.5  # knob: 0 .. 1\n")
-    (tmp_path / "judge.py").write_text(JUDGE.replace("CROWD", str(crowd), 1).replace("NOISE", str(noise)))
+    words = {"CROWD": crowd, "NOISE": noise, "PATIENCE": patience}
+    (tmp_path / "judge.py").write_text(re.sub("|".join(words), lambda word: str(words[word[0]]), JUDGE))
 
 
-def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise: float, *more: str) -> list[dict]:  # type: ignore[type-arg]
-    prepare(tmp_path, monkeypatch, crowd, noise)
-    done = CliRunner().invoke(main, ["run", "task.yaml", "--json", *more])
+def events() -> list[dict[str, Any]]:
+    done = CliRunner().invoke(main, ["run", "task.yaml", "--json"])
     assert done.exit_code == 0, done.output
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -68,7 +75,8 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise:
 def test_the_seed_is_read_alone_and_in_company(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: float, noise: float, matters: bool
 ) -> None:
-    seen = events(tmp_path, monkeypatch, crowd, noise)
+    prepare(tmp_path, monkeypatch, crowd, noise)
+    seen = events()
     (company,) = [event for event in seen if event["event"] == "company"]
     assert company["matters"] is matters
     assert company["alone"]["seed"] == company["beside"]["seed"]
@@ -92,7 +100,10 @@ def test_a_killed_run_takes_the_reading_in_company_when_it_goes_on(
 
 
 def test_one_worker_has_no_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not any(e["event"] == "company" for e in events(tmp_path, monkeypatch, 0.3, 0.0, "workers.slots=1"))
+    prepare(tmp_path, monkeypatch, 0.3, 0.0, patience=0.0)
+    task = tmp_path / "task.yaml"
+    task.write_text(task.read_text().replace("slots: 2", "slots: 1"))
+    assert not any(event["event"] == "company" for event in events())
 
 
 def test_a_run_that_was_killed_in_between_finds_out_when_it_goes_on() -> None:

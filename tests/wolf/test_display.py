@@ -168,13 +168,12 @@ def test_off_the_terminal_it_is_never_silent(story: Story) -> None:
     out = io.StringIO()
     with PlainLines(None, None, out, heartbeat=0.1) as show:
         show.say("making the tokenizer")
-        time.sleep(0.25)
+        while "… still: making the tokenizer" not in out.getvalue():
+            time.sleep(0.01)
         for event in story()[:3]:
             show(event)
-        time.sleep(0.25)
-    text = out.getvalue()
-    assert "… still: making the tokenizer" in text
-    assert "… 0/40 done, evaluating 1 (dbf57f94, baseline) for" in text
+        while "… 0/40 done, evaluating 1 (dbf57f94, baseline) for" not in out.getvalue():
+            time.sleep(0.01)
 
 
 def test_the_heartbeat_says_so_when_nothing_is_being_evaluated(story: Story) -> None:

@@ -39,10 +39,10 @@ def test_an_empty_inbox_costs_little(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     assert not list(inbox.letters(())), "there is no folder yet"
     (tmp_path / INBOX).mkdir()
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(1000):
         assert not list(inbox.letters(()))
-    assert time.perf_counter() - began < 0.5, "less than half a millisecond each"
+    assert time.process_time() - began < 0.5, "less than half a millisecond each"
 
 
 def test_a_file_that_survived_a_kill_is_not_read_twice_but_a_new_one_of_its_name_is(tmp_path: Path) -> None:
