@@ -14,6 +14,7 @@ answers at once.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import resource
 import subprocess
@@ -33,8 +34,8 @@ from judges.cage import Level
 from population.evaluation import Evaluation, Status
 from wolf import launch
 from wolf.control.stopping import Rules
-from wolf.reading.display import light
-from wolf.reading.records import Run, load_run
+from wolf.reading.display import choose
+from wolf.reading.records import load_run
 from wolf.search import Search
 from wolf.settings.config import Config, load
 from wolf.store.ledger import Ledger
@@ -82,12 +83,11 @@ def resume(path: Path) -> dict[str, tuple[float, float]]:
 
     with Ledger.open(path, write=True) as ledger:
         part("chain of hashes")
-        shown = Run.of(ledger.events(), keep=light, path=path)
-        part("what is shown")
-        going_on = search(Config.from_dict(next(ledger.events()).body["config"]), ledger, len(shown.told))
+        show = choose("plain", path=path, out=io.StringIO())
+        settings, told = Config.from_dict(next(ledger.events()).body["config"]), ledger.last.body["ordinal"]
         with suppress(Killed):
-            going_on.run()
-        part("state")
+            search(settings, ledger, told).run([show.past])
+        part("state and what is shown")
     return spent
 
 

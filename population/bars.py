@@ -33,7 +33,7 @@ class Bars:
         parents = tuple(parents)
         for parent in parents:
             self._children.setdefault(parent, []).append(variant)
-        if variant not in self._freed and self.taints(parents):
+        if self._line and variant not in self._freed and self.taints(parents):
             self._line.add(variant)
 
     def children(self, variant: str) -> Sequence[str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -146,13 +146,27 @@ class Terrain:
 
     def add(self, features: Features) -> int:
         """Add a variant; returns its index."""
+        row = self._row()
+        self._units[row] = features.units
+        self._structure_of[row] = self._structure(features.signature)
+        return row
+
+    def inherit(self, parent: int, moved: Mapping[int, float]) -> int:
+        """Add a variant that stands where another does but for some knobs (column -> unit); returns its index."""
+        row = self._row()
+        self._units[row] = self._units[parent]
+        for column, unit in moved.items():
+            self._units[row, column] = unit
+        self._structure_of[row] = self._structure_of[parent]
+        return row
+
+    def _row(self) -> int:
+        """Room for one more, and how many structures there were before it."""
         if self._size == len(self._units):
             self._units = np.concatenate([self._units, np.empty_like(self._units)])
             self._structure_of = np.concatenate([self._structure_of, np.empty_like(self._structure_of)])
             self._known = np.concatenate([self._known, np.empty_like(self._known)])
-        self._units[self._size] = features.units
         self._known[self._size] = len(self._structure_index)
-        self._structure_of[self._size] = self._structure(features.signature)
         self._size += 1
         return self._size - 1
 

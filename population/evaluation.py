@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -76,8 +77,7 @@ class Evaluation:
         return self.status is Status.OK
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What we believe about a variant's true loss.
 
     Attributes:
@@ -94,9 +94,10 @@ class Estimate:
     def of(readings: Sequence[float], noise: float) -> Estimate:
         """Mean of `readings` (losses), each with standard deviation `noise`; no readings give (inf, inf, 0)."""
         n = len(readings)
-        if n == 0:
-            return Estimate(math.inf, math.inf, 0)
-        return Estimate(math.fsum(readings) / n, noise / math.sqrt(n), n)
+        return Estimate(math.fsum(readings) / n, noise / math.sqrt(n), n) if n else UNKNOWN
+
+
+UNKNOWN = Estimate(math.inf, math.inf, 0)
 
 
 @dataclass(frozen=True, slots=True)

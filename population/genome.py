@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from population.knobs import Knob, Space
 from population.literals import Value, dialect, write
@@ -171,17 +172,11 @@ class Genome:
 _written = lru_cache(maxsize=1 << 14, typed=True)(write)
 
 
-@dataclass(frozen=True, slots=True)
-class Heir:
-    """A child that is its parent but for the values of some knobs."""
+class Heir(NamedTuple):
+    """A child that is its parent (by id) but for the values of some knobs."""
 
     parent: str
-    base: Genome  # the parent's
     values: Mapping[str, Value]
-
-    def genome(self) -> Genome:
-        """The child's own."""
-        return self.base.replace(self.values)
 
 
 def heir(parent: str, base: Genome, values: Mapping[str, Value | None], hashes: Mapping[str, str]) -> Heir | None:
@@ -206,7 +201,7 @@ def heir(parent: str, base: Genome, values: Mapping[str, Value | None], hashes: 
     for path, text in base.filled(texts).items():
         if hashes.get(path) != text_hash(text):
             return None
-    return Heir(parent, base, own) if len(hashes) == len(base.shape.files) else None
+    return Heir(parent, own) if len(hashes) == len(base.shape.files) else None
 
 
 @lru_cache(maxsize=256)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from population.distance import Features, Floats, signature
 from population.genome import Genome, Heir
 from population.knobs import Space
+from population.literals import Value
 from population.variant import Variant
 
 STRUCTURES = 512  # whose features are remembered
 PARSED = 192  # genomes of others that are remembered
+
+
+class Descent(NamedTuple):
+    """How to make the genome of a variant of which a history speaks, when somebody asks for it."""
+
+    base: Genome | str  # an ancestor's; of the one with this id, what its files say
+    values: Mapping[str, Value]  # what differs
+
+    def child(self, values: Mapping[str, Value]) -> Descent:
+        """That of a child which differs in these."""
+        return Descent(self.base, {**self.values, **values})
 
 
 class Genomes:
@@ -22,19 +35,17 @@ class Genomes:
     def __init__(self, space: Space, files: Callable[[str], Mapping[str, str]]) -> None:
         """`files` finds those of a variant by id."""
         self._space = space
-        self._kept: dict[str, Genome | Heir | None] = {}  # None: parsed when wanted
+        self._kept: dict[str, Genome | Descent] = {}
         self._column = {name: number for number, name in enumerate(space.names)}
         self._signatures: dict[str, Floats] = {}  # by skeleton, of the latest that were asked for
         self._parsed = lru_cache(maxsize=PARSED)(lambda variant: Genome.of(files(variant), space))
 
     def __getitem__(self, variant: str) -> Genome:
         known = self._kept.get(variant)
-        if isinstance(known, Genome):
-            return known
-        genome = known.genome() if known else self._parsed(variant)
-        if variant in self._kept:
-            self._kept[variant] = genome
-        return genome
+        if isinstance(known, Descent):
+            base = self._parsed(known.base) if isinstance(known.base, str) else known.base
+            known = self._kept[variant] = base.replace(known.values)
+        return known or self._parsed(variant)
 
     def __iter__(self) -> Iterator[str]:
         """Those that are kept."""
@@ -42,10 +53,11 @@ class Genomes:
 
     def keep(self, variant: Variant, genome: Genome | Heir | None) -> Genome | Heir:
         """Keep the genome of a newcomer, and return what tells where it stands; see `Population.expect`."""
-        like = next((self[parent] for parent in variant.parents if parent in self._kept), None)
-        if isinstance(genome, Heir) and (like is None or genome.base.shape is like.shape):
-            self._kept[variant.id] = genome if like else None
+        near = next((parent for parent in variant.parents if parent in self._kept), None)
+        if isinstance(genome, Heir) and near in (None, genome.parent):
+            self._kept[variant.id] = self._descent(near).child(genome.values) if near else Descent(variant.id, {})
             return genome
+        like = self[near] if near else None
         if not isinstance(genome, Genome) or like is None or genome.shape is not like.shape:
             genome = Genome.of(variant.files, self._space, like)
         self._kept[variant.id] = genome
@@ -71,6 +83,14 @@ class Genomes:
     def inherited(self, child: Heir, parent: Features) -> Features:
         """Where a child stands whose parent stands there."""
         units = parent.units.copy()
-        for name, value in child.values.items():
-            units[self._column[name]] = self._space[name].unit(value)
+        for column, unit in self.moved(child).items():
+            units[column] = unit
         return Features(units, parent.signature)
+
+    def moved(self, child: Heir) -> dict[int, float]:
+        """Where a child stands and its parent does not: column of the knob -> unit."""
+        return {self._column[name]: self._space[name].unit(value) for name, value in child.values.items()}
+
+    def _descent(self, variant: str) -> Descent:
+        known = self._kept[variant]
+        return Descent(known, {}) if isinstance(known, Genome) else known

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from population.admission import Admission, Verdict
 from population.bars import Bars
-from population.distance import Features, Floats, Metric, Terrain, closer, novelty
-from population.evaluation import Doubt, Estimate, Evaluation, Goal, upper_bound
+from population.distance import Features, Metric, Terrain
+from population.evaluation import UNKNOWN, Doubt, Estimate, Evaluation, Goal, upper_bound
 from population.genome import Genome, Heir, heir
 from population.genomes import Genomes
 from population.knobs import Space
-from population.literals import Value
+from population.neighbours import Neighbours
 from population.readings import Readings
 from population.selection import Contestant, contestants, survivors
 from population.surrogate import Observations, newest_and_best
@@ -30,7 +31,8 @@ NOISE_CONFIDENCE = (
     0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
 )
 
-NO_PLACE = "neither among the best nor new ground"
+BEST, PLACE = "the best yet", "in the pool"
+NO_ROOM = Admission(Verdict.REJECTED, "neither among the best nor new ground")
 
 
 class Population:
@@ -53,13 +55,13 @@ class Population:
         self._ids: list[str] = []
         self.metric = Metric(space.categorical)
         self._terrain = Terrain(self.metric, len(space.names))
-        self._nearest: dict[str, Floats] = {}  # pool: distances to neighbours ...
-        self._met = 0  # ... among the rows before this one
+        self._neighbours = Neighbours(self._terrain)  # of the pool
         self._readings = Readings()
         self._pool: dict[str, Variant] = {}
         self._bars = Bars()
         self._pins: dict[str, None] = {}
-        self._pending: dict[str, Features] = {}
+        self._pending: dict[str, Features | Heir] = {}
+        self._foretold: tuple[str, str | None] = ("", None)
         self._spread, self._freedom = 0.0, 0
         self._noise: float | None = None
         self._incumbent: str | None = None
@@ -136,14 +138,15 @@ class Population:
 
     def estimate(self, variant: str) -> Estimate:
         """What its readings, and people's votes, say of a variant's loss; (inf, inf, 0) if it never scored."""
-        mean = self.loss(variant)
-        n = int(self._readings.counts[self._rows[variant]]) if mean < math.inf else 0
-        return Estimate(mean, (self._noise or 0.0) / math.sqrt(n), n) if n else Estimate.of((), 0.0)
+        row = self._rows.get(variant)
+        if row is None or math.isnan(mean := self._readings.means.item(row)):
+            return UNKNOWN
+        n = int(self._readings.counts.item(row))
+        return Estimate(mean, (self._noise or 0.0) / math.sqrt(n), n)
 
     def loss(self, variant: str) -> float:
         """The mean of its estimate; inf if it never scored."""
-        mean = self._mean(variant) if variant in self._rows else math.nan
-        return math.inf if math.isnan(mean) else mean
+        return self.estimate(variant).mean
 
     def failed(self, variant: str) -> bool:
         """Whether it was judged and never scored."""
@@ -160,9 +163,14 @@ class Population:
         """Its knobs and skeleton."""
         return self._genomes[variant]
 
-    def heir(self, parent: str, values: Mapping[str, Value | None], hashes: Mapping[str, str]) -> Heir | None:
-        """What a child of `parent` is, without its files; see `population.genome.heir`."""
-        return heir(parent, self.genome(parent), values, hashes) if parent in self._rows else None
+    def heir(self, parent: str, values: Mapping[str, Any], hashes: Mapping[str, str] | None = None) -> Heir | None:
+        """What a child of `parent` is, without its files; see `population.genome.heir`.
+
+        Without `hashes` somebody vouches that these values alone tell it from its parent, who has all of them.
+        """
+        if parent not in self._rows:
+            return None
+        return heir(parent, self.genome(parent), values, hashes) if hashes is not None else Heir(parent, values)
 
     def features(self, genome: Genome) -> Features:
         """Where a genome stands in the space."""
@@ -170,8 +178,8 @@ class Population:
 
     def place(self, variant: str) -> bytes:
         """Where the knobs of a variant stand that is known or expected: the same for two only if all of them agree."""
-        features = self._pending.get(variant) or self._terrain.at(self._rows[variant])
-        return features.units.tobytes()
+        known = self._pending.get(variant) or self._terrain.at(self._rows[variant])
+        return self._features(known).units.tobytes()
 
     def children(self, variant: str) -> list[str]:
         """Those judged that have it among their parents, the latest first."""
@@ -187,7 +195,6 @@ class Population:
 
     def contestants(self, novelty_weight: float) -> list[Contestant]:
         """The pool, ready for a novelty-weighted tournament."""
-        self._meet()
         ids = list(self._pool)
         losses = [self._mean(member) for member in ids]
         return contestants(ids, losses, self._novelties(ids), novelty_weight)
@@ -212,11 +219,11 @@ class Population:
             if variant.id not in self._pending:
                 self._bars.born(variant.id, variant.parents)
             known = self._genomes.keep(variant, genome)
-            if isinstance(known, Heir):
-                parent = self._terrain.at(self._rows[known.parent])
-                self._pending[variant.id] = self._genomes.inherited(known, parent)
-            else:
-                self._pending[variant.id] = self.features(known)
+            self._pending[variant.id] = known if isinstance(known, Heir) else self.features(known)
+
+    def foretell(self, reason: str, evicted: str | None) -> None:
+        """A history says what `Admission` the next `tell` gave; where that says enough, it is not decided again."""
+        self._foretold = reason, evicted
 
     def tell(self, variant: Variant, evaluation: Evaluation) -> Admission:
         """Take in one evaluation of a variant that was expected.
@@ -224,9 +231,10 @@ class Population:
         Failures are remembered as such; they never have a loss and never enter the pool.
         """
         loss = None if evaluation.score is None else self.goal.loss(evaluation.score)
+        (reason, evicted), self._foretold = self._foretold, ("", None)
         row = self._rows.get(variant.id)
         known = row is not None
-        hopeless = not known and self._hopeless(loss)
+        hopeless = not known and (reason == NO_ROOM.reason or self._hopeless(loss))
         if row is None:
             row = self._register(variant, not hopeless)
         self._tidy = self._tidy and loss is not None and variant.id not in self._bars
@@ -236,14 +244,14 @@ class Population:
         if variant.id in self._bars:
             return Admission(Verdict.REJECTED, "vetoed")
         if not (hopeless and self._stands):  # whoever has no place in the pool does not lead it
-            self._elect(variant.id)
+            self._stand([*self._pool, variant.id])
             self._stands = hopeless
         if hopeless:
             self._genomes.drop(variant.id)
             if not self._tidy:
                 self._prune()
-            return Admission(Verdict.REJECTED, NO_PLACE)
-        admission = self._admit(variant)
+            return NO_ROOM
+        admission = self._admit(variant, reason in (BEST, PLACE) and not known, evicted)
         if known and (count := len(self._read(variant.id))) > 1:
             return Admission(Verdict.REPEATED, f"reading {count} of this variant", admission.evicted)
         return admission
@@ -287,14 +295,11 @@ class Population:
 
     def _seat(self, members: list[str]) -> None:
         """These are the pool now, and one of them is the incumbent."""
-        self._meet()
         self._stands = self._tidy = False
         members.sort(key=lambda member: (self._mean(member), self._rows[member]))
         for member in members:
-            if member not in self._nearest:
-                (units,), (structure,) = self._terrain.rows([self._rows[member]])
-                self._nearest[member] = self._terrain.nearest(Features(units, structure))
-        self._nearest = {member: self._nearest[member] for member in members}
+            self._neighbours.enter(self._rows[member])
+        self._neighbours.keep([self._rows[member] for member in members])
         self._pool = {member: self.variant(member) for member in members}
         self._stand(members)
 
@@ -304,23 +309,24 @@ class Population:
 
     def _register(self, variant: Variant, novel: bool) -> int:
         """A newcomer; `novel` says whether it may matter how far it is from all others."""
-        features = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
-        nearest = self._terrain.nearest(features) if novel else None
-        row = self._rows[variant.id] = self._terrain.add(features)
-        if nearest is not None:
-            self._meet()
-            self._nearest[variant.id] = nearest
+        known = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
+        if novel:
+            nearest = self._terrain.nearest(self._features(known))
+        if isinstance(known, Heir):
+            row = self._terrain.inherit(self._rows[known.parent], self._genomes.moved(known))
+        else:
+            row = self._terrain.add(known)
+        self._rows[variant.id] = row
+        if novel:
+            self._neighbours.enter(row, nearest)
         self._ids.append(variant.id)
         self._readings.add()
         return row
 
-    def _meet(self) -> None:
-        """The pool's neighbours may be among those who came since it was last asked how novel its members are."""
-        if self._pool and self._met < len(self._terrain):
-            rows = [self._rows[member] for member in self._pool]
-            found = closer(np.array([self._nearest[m] for m in self._pool]), self._terrain.since(self._met, rows))
-            self._nearest = dict(zip(self._pool, found, strict=True))
-        self._met = len(self._terrain)
+    def _features(self, known: Features | Heir) -> Features:
+        if isinstance(known, Features):
+            return known
+        return self._genomes.inherited(known, self._terrain.at(self._rows[known.parent]))
 
     def _read(self, variant: str) -> Sequence[float]:
         """Its readings, if it was judged."""
@@ -336,11 +342,6 @@ class Population:
             self._freedom += 1
             self._noise = upper_bound(self._spread, self._freedom, NOISE_CONFIDENCE)
         self._readings.read(row, loss)
-
-    def _elect(self, variant: str) -> None:
-        """Is the variant just read the incumbent now, or has the incumbent just lost ground to the pool?"""
-        known = [member for member in (*self._pool, variant) if self._read(member)]
-        self._stand(known)
 
     def _stand(self, members: list[str]) -> None:
         """The best of these is the incumbent; with doubt, the one that there is stays unless it surely is better."""
@@ -358,33 +359,38 @@ class Population:
         return self._doubt.better(here.mean - there.mean, math.hypot(here.sigma, there.sigma))
 
     def _novelties(self, ids: list[str]) -> list[float]:
-        return [float(n) for n in novelty(np.array([self._nearest[member] for member in ids]))] if ids else []
+        return self._neighbours.novelties([self._rows[member] for member in ids])
 
     def _mean(self, variant: str) -> float:
-        return float(self._readings.means[self._rows[variant]])
+        return self._readings.means.item(self._rows[variant])
 
-    def _admit(self, variant: Variant) -> Admission:
+    def _admit(self, variant: Variant, foretold: bool, evicted: str | None) -> Admission:
         """Who stays, now that `variant` was read: a newcomer, a member, or one that was out and is thought again of."""
         ids = [*dict.fromkeys((*self._pool, variant.id))]
-        self._meet()
-        if variant.id not in self._nearest:
-            (units,), (structure,) = self._terrain.rows([self._rows[variant.id]])
-            self._nearest[variant.id] = self._terrain.nearest(Features(units, structure))
+        self._neighbours.enter(self._rows[variant.id])
         losses = [self._mean(member) for member in ids]
+        if foretold and len(ids) <= POOL_SIZE + 1:  # one leaves at most
+            staying = [index for index, member in enumerate(ids) if member != evicted]
+        else:
+            staying = self._survivors(ids, losses)
+        known = {**self._pool, variant.id: variant}
+        self._pool = {ids[i]: known[ids[i]] for i in sorted(staying, key=lambda i: (losses[i], i))}
+        self._neighbours.keep([self._rows[member] for member in self._pool])
+        self._prune()
+        if variant.id not in self._pool:
+            return NO_ROOM
+        gone = next((member for member in ids if member not in self._pool), None)
+        first = self._mean(variant.id) <= min(losses)
+        return Admission(Verdict.ADMITTED, BEST if first else PLACE, gone)
+
+    def _survivors(self, ids: list[str], losses: list[float]) -> list[int]:
+        """Indices of the best and the most novel, the incumbent and those that a person wants among them."""
         staying = survivors(losses, self._novelties(ids), POOL_SIZE, NOVEL_SHARE)
         must = [ids.index(member) for member in (self._incumbent, *self._pins) if member in ids]
         for index in must:
             if index not in staying:
                 staying[max(place for place, other in enumerate(staying) if other not in must)] = index
-        candidates = {**self._pool, variant.id: variant}
-        self._pool = {ids[i]: candidates[ids[i]] for i in sorted(staying, key=lambda i: (losses[i], i))}
-        self._nearest = {member: self._nearest[member] for member in self._pool}
-        self._prune()
-        if variant.id not in self._pool:
-            return Admission(Verdict.REJECTED, NO_PLACE)
-        gone = next((member for member in ids if member not in self._pool), None)
-        first = self._mean(variant.id) <= min(losses)
-        return Admission(Verdict.ADMITTED, "the best yet" if first else "in the pool", gone)
+        return staying
 
     def _prune(self) -> None:
         self._tidy = True

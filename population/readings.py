@@ -37,7 +37,7 @@ class Readings:
         """All readings of one variant."""
         if index in self._several:
             return self._several[index]
-        only = float(self.means[index])
+        only = self.means.item(index)
         return () if math.isnan(only) else (only,)
 
     def read(self, index: int, loss: float) -> None:

@@ -114,10 +114,16 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
 
 
 def drive(
-    ledger: Ledger, config: Config, level: Level, observers: Sequence[Observer], say: Callable[[str], None]
+    ledger: Ledger,
+    config: Config,
+    level: Level,
+    observers: Sequence[Observer],
+    say: Callable[[str], None],
+    witnesses: Sequence[Observer] = (),
 ) -> Body | None:
     """Run the search of an open ledger to its end, or to where a person stops it; candidates are locked into `level`.
 
+    `observers` see the events to come, `witnesses` those of earlier sessions, while the search takes them in.
     The first SIGINT or SIGTERM lets running evaluations finish, the second ends them.
 
     Returns:
@@ -210,7 +216,7 @@ def drive(
         )
         with _signals(search, say):
             try:
-                return search.run()
+                return search.run(witnesses)
             except (LedgerError, OSError):  # there is nowhere to write it
                 raise
             except Exception as error:

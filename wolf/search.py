@@ -77,7 +77,7 @@ class Search:
         self._observers = observers
         self._proposer = proposer
         self._sameness = sameness
-        self._sandbox = sandbox
+        self._sandbox = self._within = sandbox  # of this session, and of the one before
         self._open: dict[int, Ask] = {}  # asked, not told
         self._early: dict[int, Evaluation] = {}  # finished before their turn
         self._running: dict[Future[Evaluation], int] = {}
@@ -86,8 +86,7 @@ class Search:
         self._seed_failure = ""
         self._mentions = Mentions(goal, strategy.population, lambda id: ledger.variant(id).files)
         self._unsaid: list[Record] = []  # what a kill kept from being written about orders that took effect
-        self._asks = 0
-        self._evaluations = 0
+        self._asks = self._evaluations = 0
         self._ended: Ending | None = None
         self._progress = Progress()
         self.stop = Stop.NO
@@ -98,9 +97,9 @@ class Search:
         self.steering = Steering(strategy, ledger.run_dir, seed_variant, able, checks or CheckIns())
         self._pace = Pace(self.steering)
 
-    def run(self) -> Body | None:
-        """Search, confirm, sum up. Returns the body of `finished`, or None if it was stopped before the end."""
-        self._restore()
+    def run(self, witnesses: Sequence[Observer] = ()) -> Body | None:
+        """Search, confirm, sum up: the body of `finished`, None if it was stopped. `witnesses` see earlier sessions."""
+        self._restore(witnesses)
         self._work(self._search_asks)
         if self.stop is Stop.NO:
             self._work(self._confirmation_asks)
@@ -338,18 +337,17 @@ class Search:
 
     # Beginning, end, and the record
 
-    def _restore(self) -> None:
+    def _restore(self, witnesses: Sequence[Observer] = ()) -> None:
         """Replay the ledger; start again what was in flight."""
-        sandbox = self._sandbox
         with uncollected():
             for event in self._ledger.events():
-                if event.kind in ("run", "resumed"):
-                    sandbox = event.body.get("sandbox", sandbox)
                 self._pace.seen(event)
                 self._replay(event)
+                for witness in witnesses:
+                    witness(event)
         self._check_seed()
         self._pace.begin()
-        if self._asks or sandbox != self._sandbox:
+        if self._asks or self._within != self._sandbox:
             self._commit([*self._unsaid, ("resumed", {"ordinal": self._asks, "sandbox": self._sandbox})])
         for ask in [replace(ask, variant=ask.variant.whole(), genome=None) for ask in self._open.values()]:
             self._open[ask.ordinal] = ask
@@ -359,7 +357,7 @@ class Search:
             self._tell(first, self._early.pop(first))
 
     def _replay(self, event: Event) -> None:
-        body: Mapping[str, Any] = event.body
+        body = event.body
         if event.kind == "variant":
             self._mentions.variant(body)
         elif event.kind == "asked":
@@ -370,6 +368,14 @@ class Search:
                 self.steering.asked(ask.variant.id)
             if self._sameness and new:
                 self._sameness.asked(ask.variant.id)
+        elif event.kind == "told":
+            ask, admission = self._open.pop(body["ordinal"]), body["admission"]
+            self._early.pop(ask.ordinal, None)
+            self._strategy.population.foretell(admission["reason"], admission["evicted"])
+            self._fold(ask, bodies.to_evaluation(body["evaluation"], ask.variant.id, self._judge))
+            self._unsaid += self.steering.settle(idle=not self._open)
+        elif event.kind in ("run", "resumed"):
+            self._within = body.get("sandbox", self._within)
         elif event.kind in ("intervention", "refused"):
             self.steering.fold(event.kind, body)
             self._unsaid += self.steering.settle(idle=not self._open)
@@ -383,15 +389,9 @@ class Search:
             self._ended = Ending(body["rule"], body["reason"])
         elif event.kind in ("call", "proposed", "checked") and self._proposer:
             self._proposer.restore(event.kind, body)
-        elif event.kind in ("evaluated", "told"):
+        elif event.kind == "evaluated":
             ask = self._open[body["ordinal"]]
-            evaluation = bodies.to_evaluation(body["evaluation"], ask.variant.id, self._judge)
-            if event.kind == "evaluated":
-                self._early[ask.ordinal] = evaluation
-                return
-            self._early.pop(ask.ordinal, None)
-            self._fold(self._open.pop(ask.ordinal), evaluation)
-            self._unsaid += self.steering.settle(idle=not self._open)
+            self._early[ask.ordinal] = bodies.to_evaluation(body["evaluation"], ask.variant.id, self._judge)
 
     def _commit(self, records: Sequence[Record], variants: Sequence[Variant] = ()) -> None:
         """Write first, then show."""

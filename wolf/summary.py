@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from population.evaluation import Goal
 from wolf.confirm import Gain, gain, standard_error
@@ -91,4 +93,4 @@ def _warning(ledger: Ledger, finished: Body) -> str:
     if next(ledger.events()).body.get("judge") not in TEXTS:
         return ""
     events = [*ledger.events()]
-    return verdict(Run.of([*events, replace(events[-1], kind="finished", body=finished)])).warning
+    return verdict(Run.of([*events, structs.replace(events[-1], kind="finished", body=finished)])).warning

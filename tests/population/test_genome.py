@@ -298,7 +298,7 @@ def test_an_heir_is_what_reading_its_files_would_find_and_needs_none_of_them() -
         said = {name: new for name, (_, new) in json.loads(json.dumps(changes(parent, child))).items()}
         hashes = {path: text_hash(text) for path, text in child.files().items()}
         found = heir("parent", parent, said, hashes)
-        assert found is not None and found.genome() == child == reread(child.files(), parent)
+        assert found is not None and parent.replace(found.values) == child == reread(child.files(), parent)
         assert heir("parent", parent, said, {path: text_hash(TRAIN) for path in hashes}) is None, "other text"
         assert heir("parent", parent, said, {**hashes, "more.py": text_hash("")}) is None, "one file more"
     assert heir("parent", parent, {"LR": None}, hashes) is None, "a knob that is gone"

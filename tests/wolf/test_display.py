@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from wolf.reading.display import JsonLines, LiveTable, PlainLines, Silence, choose, light
+from wolf.reading.display import JsonLines, LiveTable, PlainLines, Silence, choose
 from wolf.reading.lines import still, tell, why_so
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
@@ -147,7 +147,7 @@ def test_no_color_is_respected(story: Story, monkeypatch: pytest.MonkeyPatch) ->
     for no_color, coloured in (("1", False), ("", True)):
         monkeypatch.setenv("NO_COLOR", no_color)
         out = Terminal()
-        with LiveTable(None, None, out) as show:
+        with LiveTable(None, out) as show:
             for event in story():
                 show(event)
         assert bool(re.search(r"\x1b\[[\d;]*3[1-6]m", out.getvalue())) is coloured
@@ -156,7 +156,7 @@ def test_no_color_is_respected(story: Story, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_live_table_runs_from_start_to_finish(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     out = Terminal()
-    with LiveTable(None, None, out) as show:
+    with LiveTable(None, out) as show:
         show.say("making the tokenizer")
         for event in story():
             show(event)
@@ -166,7 +166,7 @@ def test_the_live_table_runs_from_start_to_finish(story: Story, monkeypatch: pyt
 
 def test_off_the_terminal_it_is_never_silent(story: Story) -> None:
     out = io.StringIO()
-    with PlainLines(None, None, out, heartbeat=0.1) as show:
+    with PlainLines(None, out, heartbeat=0.1) as show:
         show.say("making the tokenizer")
         while "… still: making the tokenizer" not in out.getvalue():
             time.sleep(0.01)
@@ -203,7 +203,9 @@ def test_an_ascii_stream_gets_escapes_instead_of_an_error(story: Story) -> None:
 def test_a_resumed_run_continues_from_its_history(story: Story) -> None:
     events = story(end="stopped")
     out = io.StringIO()
-    with choose("plain", out=out, so_far=Run.of(events)) as show:
+    with choose("plain", out=out) as show:
+        for event in events:
+            show.past(event)
         show(Event(len(events) + 1, events[-1].time + 60, "resumed", {"ordinal": 40}))
     assert out.getvalue() == "resumed after 40 evaluations\n"
 
@@ -213,8 +215,10 @@ def test_a_display_forgets_texts_and_nothing_that_it_shows(story: Story) -> None
     call = {"call": 0, "purpose": "judge:duel", "prompt": {"user": "long " * 999}, "cost": 0.25, "text": "x" * 999}
     paused = {"evaluations": 1, "reason": "you paused it", "checkin": None}
     events[-1:-1] = [Event(events[-1].seq, events[-1].time, *said) for said in (("call", call), ("paused", paused))]
-    live, whole = PlainLines(None, None, io.StringIO()), Run.of(events)
-    resumed = PlainLines(None, Run.of(events, keep=light), io.StringIO())
+    live, resumed, whole = PlainLines(None, io.StringIO()), PlainLines(None, io.StringIO()), Run.of(events, locked=True)
+    for event in events[:-1]:
+        resumed.past(event)
+    resumed(events[-1])
     for event in events:
         live(event)
         if event.kind == "paused":

@@ -3,10 +3,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from wolf.errors import UsageError
 from wolf.reading.lines import still
@@ -104,7 +104,7 @@ def test_who_waits_for_a_worker_is_not_under_way(story: Story) -> None:
     ask = next(event.body for event in story() if event.kind == "asked")
     told = next(event.body for event in story() if event.kind == "told")
     for timed in (False, True):
-        run = Run.of([replace(first, body={**first.body, "slots": 2, "timed": timed})])
+        run = Run.of([structs.replace(first, body={**first.body, "slots": 2, "timed": timed})])
         for ordinal in range(5):
             run.add(Event(2, 100.0, "asked", {**ask, "ordinal": ordinal}))
         assert list(run.working) == ([0] if timed else [0, 1]), "the first reading of a timed run is alone"

@@ -91,8 +91,8 @@ def resume(
 ) -> None:
     """Go on with RUN (a run directory; the latest in ./runs if it is left out) where it was stopped or killed."""
     from wolf import launch
-    from wolf.reading.display import choose, light
-    from wolf.reading.records import Run, find_run
+    from wolf.reading.display import choose
+    from wolf.reading.records import find_run
 
     if track:
         from wolf.reading.trackers import require
@@ -101,9 +101,8 @@ def resume(
     ledger, settings = launch.open_run(find_run(run))
     with ledger:
         level = choose_level(settings, sandbox, unsafe, as_json)
-        so_far = Run.of(ledger.events(), keep=light, path=ledger.run_dir, locked=True)
-        with choose("json" if as_json else "auto", path=ledger.run_dir, so_far=so_far) as show:
-            code = _drive(ledger, settings, level, show, track)
+        with choose("json" if as_json else "auto", path=ledger.run_dir) as show:
+            code = _drive(ledger, settings, level, show, track, [show.past])
     ctx.exit(code)
 
 
@@ -116,7 +115,14 @@ def give_back() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
-def _drive(ledger: Ledger, settings: Config, level: Level, show: Display, track: Sequence[str]) -> int:
+def _drive(
+    ledger: Ledger,
+    settings: Config,
+    level: Level,
+    show: Display,
+    track: Sequence[str],
+    witnesses: Sequence[Observer] = (),
+) -> int:
     """Search; whatever happens, leave a results.tsv beside the ledger. Returns the exit code."""
     from wolf import launch
     from wolf.errors import LedgerError
@@ -136,7 +142,7 @@ def _drive(ledger: Ledger, settings: Config, level: Level, show: Display, track:
 
         observers.append(Prompter(ledger.run_dir, click.echo))
     try:
-        if launch.drive(ledger, settings, level, observers, show.say) is not None:
+        if launch.drive(ledger, settings, level, observers, show.say, witnesses) is not None:
             return 0
         stopped = next(event for event in reversed([*ledger.events()]) if event.kind == "stopped")
         return 128 + (stopped.body["signal"] or signal.SIGINT)

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 HEARTBEAT = 10.0  # seconds
-FOLDED = ("variant", "asked", "told", "evaluated")  # of these the rows of `Run` say all
+FOLDED = ("variant", "asked", "told", "evaluated")  # of these the rows of `Run` say all, and a display keeps none
 KEPT = ("call", "purpose", "cost", "reason")  # of events that have been shown: what bills and pauses are told from
 
 
@@ -42,21 +41,20 @@ class Display(Protocol):
     def __call__(self, event: Event) -> None:
         """Show one event."""
 
+    def past(self, event: Event) -> None:
+        """Take in an event of an earlier session, which was shown then."""
+
     def say(self, sentence: str) -> None:
         """Show one sentence that is no event."""
 
 
-def choose(
-    mode: str = "auto", *, path: Path | None = None, so_far: Run | None = None, out: TextIO | None = None
-) -> Display:
+def choose(mode: str = "auto", *, path: Path | None = None, out: TextIO | None = None) -> Display:
     """The display for `mode`.
 
     Args:
         mode: `live` (a table that redraws itself), `plain` (lines), `json` (one object per event), `none`, or `auto`:
             live on a terminal that can move its cursor, plain elsewhere.
         path: the run's directory, for the closing commands.
-        so_far: the history of a run that is being resumed, of whose events `light` is kept; it is shown as state, not
-            line by line.
         out: where to; standard output.
     """
     out = out or sys.stdout
@@ -64,9 +62,9 @@ def choose(
         mode = "live" if out.isatty() and os.environ.get("TERM", "dumb") != "dumb" else "plain"
     match mode:
         case "live":
-            return LiveTable(path, so_far, out)
+            return LiveTable(path, out)
         case "plain":
-            return PlainLines(path, so_far, out)
+            return PlainLines(path, out)
         case "json":
             return JsonLines(out)
         case "none":
@@ -84,6 +82,9 @@ class Silence:
         """Nothing to put back."""
 
     def __call__(self, event: Event) -> None:
+        """Nothing."""
+
+    def past(self, event: Event) -> None:
         """Nothing."""
 
     def say(self, sentence: str) -> None:
@@ -108,27 +109,37 @@ class JsonLines(Silence):
 class _Follower(Silence):
     """Folds what it sees into a `Run`, and tells the moments that deserve a line of their own."""
 
-    def __init__(self, path: Path | None, so_far: Run | None, out: TextIO) -> None:
-        self._path, self._out, self.run = path, out, so_far
-        if so_far is not None:
-            so_far.read = so_far.read or _reader(path)
+    def __init__(self, path: Path | None, out: TextIO) -> None:
+        self._path, self._out = path, out
+        self.run: Run | None = None  # what is shown
+        self._past: Run | None = None  # shown with the first event of this session
         self._lock = threading.Lock()
+
+    def past(self, event: Event) -> None:
+        """Fold it."""
+        self._past = self._folded(self._past, event)
 
     def _fold(self, event: Event) -> Run | None:
         with self._lock:
-            if self.run is not None:
-                self.run.add(event)
-                self.run.events[-1] = light(event)
-            elif event.kind == "run":
-                self.run = Run.of([event], path=self._path, read=_reader(self._path), locked=True)
+            self.run, self._past = self._folded(self._past or self.run, event), None
             return self.run
+
+    def _folded(self, run: Run | None, event: Event) -> Run | None:
+        if run is None:
+            read = _reader(self._path)
+            return Run.of([event], path=self._path, read=read, locked=True) if event.kind == "run" else None
+        run.add(event)
+        run.events.pop()
+        if event.kind not in FOLDED:
+            run.events.append(light(event))
+        return run
 
 
 class PlainLines(_Follower):
     """One line per thing that happened, for logs and pipes."""
 
-    def __init__(self, path: Path | None, so_far: Run | None, out: TextIO, heartbeat: float = HEARTBEAT) -> None:
-        super().__init__(path, so_far, out)
+    def __init__(self, path: Path | None, out: TextIO, heartbeat: float = HEARTBEAT) -> None:
+        super().__init__(path, out)
         self._heartbeat, self._last, self._doing = heartbeat, time.monotonic(), "starting"
         self._over = threading.Event()
         self._pulse = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -168,10 +179,10 @@ class PlainLines(_Follower):
 class LiveTable(_Follower):
     """A table that redraws itself four times a second; champions and expeditions scroll past above it."""
 
-    def __init__(self, path: Path | None, so_far: Run | None, out: TextIO) -> None:
+    def __init__(self, path: Path | None, out: TextIO) -> None:
         from rich.console import Console
 
-        super().__init__(path, so_far, out)
+        super().__init__(path, out)
         self._console = Console(file=out, highlight=False)
         self._live: Live | None = None
         self._doing, self._since = "starting", time.time()
@@ -221,10 +232,9 @@ class LiveTable(_Follower):
 
 
 def light(event: Event) -> Event:
-    """What a display keeps of an event that is folded: prompts and answers are in the ledger, and a night is long."""
-    if event.kind in FOLDED:
-        return Event(event.seq, event.time, event.kind, {})
-    return replace(event, body={name: event.body[name] for name in KEPT if name in event.body})
+    """What a display keeps of an event: prompts and answers are in the ledger, and a night is long."""
+    kept = {name: event.body[name] for name in KEPT if name in event.body}
+    return Event(event.seq, event.time, event.kind, kept)
 
 
 def _reader(path: Path | None) -> Callable[[str], Any] | None:

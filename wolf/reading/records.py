@@ -18,6 +18,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from wolf.errors import UsageError
 from wolf.reading.rows import Z95, Asked, Belief, Crowned, Expedition, Gain, Header, Intervention, Proposal, Told
 from wolf.store.events import Event, uncollected
@@ -53,6 +55,7 @@ class Run:
         checkin: the body of the `checkin` event that is open; None if none is.
         alarms: the `alarm` events.
         still: whether it is paused and nothing is under way.
+        at: when the latest of them was written.
         seconds: time the run has been active, without pauses and without the time before a resume.
         sandboxes: what candidates were locked into, by the evaluation after which that began.
         final: the body of the `finished` event.
@@ -78,6 +81,7 @@ class Run:
     checkin: Mapping[str, Any] | None = None
     alarms: list[Event] = field(default_factory=list)
     still: bool = False
+    at: float = 0.0
     seconds: float = 0.0
     sandboxes: dict[int, str] = field(default_factory=dict)
     noise: float | None = None
@@ -87,10 +91,8 @@ class Run:
     _early: set[int] = field(default_factory=set)  # ordinals that came back, told or not
 
     @staticmethod
-    def of(events: Iterable[Event], keep: Callable[[Event], Event] | None = None, **known: Any) -> Run:
+    def of(events: Iterable[Event], **known: Any) -> Run:
         """Fold `events`, the first of which is the `run` event; `known` are further fields.
-
-        Of an event that is folded stays what `keep` makes of it; None keeps all of it.
 
         Raises:
             ValueError: if there is no `run` event at the start.
@@ -103,14 +105,14 @@ class Run:
         with uncollected():
             for event in chain((first,), rest):
                 run.add(event)
-                run.events[-1] = keep(event) if keep else event
         return run
 
     def add(self, event: Event) -> None:
         """Fold one event. Kinds that are not known here are kept in `events` and change nothing else."""
         body = event.body
         if self.events and event.kind != "resumed" and not self.still:
-            self.seconds += max(0.0, event.time - self.events[-1].time)
+            self.seconds += max(0.0, event.time - self.at)
+        self.at = event.time
         self.events.append(event)
         match event.kind:
             case "run":
@@ -317,7 +319,7 @@ class Run:
         room = self.header.slots if self.told or not self.header.timed else 1
         while self.waiting and len(self.working) < room:
             first = min(self.waiting)
-            self.working[first] = replace(self.waiting.pop(first), time=at)
+            self.working[first] = structs.replace(self.waiting.pop(first), time=at)
 
     def _back(self, ordinal: int, at: float) -> None:
         self.working.pop(ordinal, None)

@@ -22,7 +22,7 @@ class Spent(NamedTuple):
 def elapsed(run: Run, now: float) -> float:
     """Seconds that the run has been active by `now` (Unix seconds)."""
     going = bool(run.events) and run.locked and not run.still and run.final is None
-    return run.seconds + (max(0.0, now - run.events[-1].time) if going else 0.0)
+    return run.seconds + (max(0.0, now - run.at) if going else 0.0)
 
 
 def left(run: Run, now: float) -> float | None:

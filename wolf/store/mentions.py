@@ -9,6 +9,7 @@ from population.evaluation import Goal
 from population.pool import Population
 from wolf.store import bodies
 from wolf.strategy.asks import Ask
+from wolf.strategy.operators import TUNING
 
 
 class Mentions:
@@ -30,5 +31,5 @@ class Mentions:
         hashes, heir = self._new.pop(body["variant"], None), None
         if hashes and body["parents"]:
             values = {knob: new for knob, (_, new) in body["changes"].items()}
-            heir = self._population.heir(body["parents"][0], values, hashes)
+            heir = self._population.heir(body["parents"][0], values, None if body["origin"] in TUNING else hashes)
         return bodies.to_ask(body, self._goal, self._files, heir, beside), hashes is not None

@@ -49,15 +49,16 @@ class NoiseGate:
         """Judge the claim of the variant that was just read, or of the incumbent."""
         self._held = self._held + 1 if population.incumbent == self._incumbent else 0
         self._incumbent = population.incumbent
+        holder = population.estimate(self.champion) if self.champion else None
         for claimant in dict.fromkeys((variant, population.incumbent)):
             if claimant is None or claimant == self.champion or population.barred(claimant):
                 continue
-            loss = population.loss(claimant)
-            if self.champion is None and loss < math.inf:
+            estimate = population.estimate(claimant)
+            if holder is None and estimate.n:
                 self.champion = claimant
                 return None
-            if self.champion and loss < population.loss(self.champion) and self._deserves(population, claimant):
-                return self._crown(population, claimant)
+            if holder and estimate.mean < holder.mean and self._deserves(estimate, holder, population.noise):
+                return self._crown(claimant, estimate, holder)
         return None
 
     def steered(self, population: Population) -> None:
@@ -82,14 +83,11 @@ class NoiseGate:
             return None
         return incumbent if population.estimate(incumbent).n < READINGS else None
 
-    def _deserves(self, population: Population, claimant: str) -> bool:
-        gain, error = lead(population.estimate(claimant), population.estimate(self.champion or ""))
-        if not self._enabled:
-            return gain > 0.0
-        return population.noise is not None and gain > CROWNING_Z * error
+    def _deserves(self, estimate: Estimate, holder: Estimate, noise: float | None) -> bool:
+        gain, error = lead(estimate, holder)
+        return gain > CROWNING_Z * error and noise is not None if self._enabled else gain > 0.0
 
-    def _crown(self, population: Population, claimant: str) -> Crowning:
-        previous, estimate = self.champion or "", population.estimate(claimant)
-        gain, error = lead(estimate, population.estimate(previous))
-        self.champion = claimant
+    def _crown(self, claimant: str, estimate: Estimate, holder: Estimate) -> Crowning:
+        gain, error = lead(estimate, holder)
+        previous, self.champion = self.champion or "", claimant
         return Crowning(claimant, previous, estimate, gain, gain - INTERVAL_Z * error, gain + INTERVAL_Z * error)

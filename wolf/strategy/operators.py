@@ -55,6 +55,12 @@ REARRANGEMENTS = {
     "turn": statements.turn,
 }
 
+# What these make is their first parent but for the values of knobs.
+TUNING = frozenset(
+    ("perturb:nudge", "perturb:kick", "perturb:scatter", "perturb:draw", "recombine:join", "recombine:reopen",
+     "sample:tpe", "sample:cmaes")
+)  # fmt: skip
+
 Operator = Callable[["Scene", random.Random], Draft | None]
 
 
