@@ -14,7 +14,6 @@ import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +87,7 @@ class Run:
     reason: str = ""
     final: Mapping[str, Any] | None = None
     _leads: str | None = None
-    _early: set[int] = field(default_factory=set)  # ordinals that came back, told or not
+    _away: dict[int, Asked] = field(default_factory=dict)  # asked for, and neither told nor finished before their turn
 
     @staticmethod
     def of(events: Iterable[Event], **known: Any) -> Run:
@@ -102,8 +101,9 @@ class Run:
         if first is None or first.kind != "run":
             raise ValueError("a run's first event is `run`; this history has none")
         run = Run(Header.of(first.body), **known)
+        run.add(first)
         with uncollected():
-            for event in chain((first,), rest):
+            for event in rest:
                 run.add(event)
         return run
 
@@ -122,7 +122,7 @@ class Run:
                 self.variants[body["id"]] = Proposal(body["id"], parents, body["origin"], body["note"], body["files"])
             case "asked":
                 asked = Asked.of(event)
-                self.asked[asked.ordinal] = self.waiting[asked.ordinal] = asked
+                self.asked[asked.ordinal] = self._away[asked.ordinal] = self.waiting[asked.ordinal] = asked
                 self._begin(event.time)
             case "told":
                 self._tell(Told.of(event))
@@ -132,12 +132,9 @@ class Run:
             case "expedition":
                 self._travel(body)
             case "evaluated":  # finished before its turn; it is told when those asked before it have been
-                self._early.add(body["ordinal"])
                 self._back(body["ordinal"], event.time)
             case "resumed":  # what was in flight is started again
-                back = {told.ordinal for told in self.told} | self._early
-                lost = {ordinal: asked for ordinal, asked in self.asked.items() if ordinal not in back}
-                self.working, self.waiting, self.silent = {}, lost, {}
+                self.working, self.waiting, self.silent = {}, dict(self._away), {}
                 self._begin(event.time)
                 self.reason, self.final = "", None
                 if (level := body.get("sandbox", self.sandbox)) != self.sandbox:
@@ -322,8 +319,8 @@ class Run:
             self.working[first] = structs.replace(self.waiting.pop(first), time=at)
 
     def _back(self, ordinal: int, at: float) -> None:
-        self.working.pop(ordinal, None)
-        self.waiting.pop(ordinal, None)
+        for asked in (self._away, self.working, self.waiting):
+            asked.pop(ordinal, None)
         self._begin(at)
 
     def _tell(self, told: Told) -> None:
