@@ -60,11 +60,27 @@ def dialect(path: str) -> str:
 def parse_python(text: str) -> ast.Module | None:
     """The tree of a Python text, or None if it is not one."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in a candidate is the candidate's business
-            return ast.parse(text)
+        return _parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def unparsed(path: str, text: str) -> str:
+    """Why a file that is called Python is none, as `line 3: invalid syntax`; empty for all others."""
+    try:
+        if dialect(path) == "python":
+            _parsed(text)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in a candidate is the candidate's business
+        return ast.parse(text)
 
 
 def is_literal(node: ast.expr, depth: int = 8) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from population.literals import Site, Value, dialect, parse_python
+from population.literals import Site, Value, dialect, parse_python, unparsed
 from population.python_source import knob_comment, python_sites
 
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+]?\.\d+(?:[eE][-+]?\d+)?")
@@ -56,6 +56,14 @@ def parses(path: str, text: str) -> bool:
     if language == "toml":
         return _toml_tree(text) is not None
     return language in ("text", "code") or _yaml_tree(text) is not None
+
+
+def spoilt(path: str, before: str, after: str) -> str:
+    """What is wrong with a text that is not what its suffix says, unlike that before it; empty if nothing is."""
+    if not parses(path, before) or parses(path, after):
+        return ""
+    why = unparsed(path, after)
+    return f"does not parse{why and ': '}{why}"
 
 
 def slot(text: str, choices: tuple[Value, ...]) -> tuple[int, int, Value] | None:

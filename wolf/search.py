@@ -146,6 +146,8 @@ class Search:
         if records := self.steering.settle(idle=not self._open):
             self._commit(records)
         self.stop = max(self.stop, self.steering.stop)
+        if self.stop is Stop.DRAIN and self._proposer and self._proposer.calls.stuck:
+            self.stop = Stop.NOW  # what is running would end when the outage does
         self._pace.wake(self._commit, self._evaluations)
 
     # Asking
@@ -231,7 +233,7 @@ class Search:
             self._progress,
             escape.enabled,
             escape.active is not None,
-            bool(self._proposer and self._proposer.broke),
+            bool(self._proposer and self._proposer.calls.broke),
             self.steering.finish,
         )
 
@@ -241,7 +243,7 @@ class Search:
         if self._proposer is None or self._confirming or self._ended:
             return False
         if self.stop is Stop.DRAIN:
-            return self._proposer.waiting
+            return self._proposer.calls.waiting
         return self._rules.allows(self._asks, self._pace.seconds) and self._proposer.owes(self._asks)
 
     def _confirmation_asks(self) -> list[Ask]:
@@ -319,12 +321,8 @@ class Search:
 
     def _records(self, ask: Ask, evaluation: Evaluation, outcome: Outcome | None) -> list[Record]:
         """What is to be written about an evaluation that was taken in."""
-        told: Body = {
-            "ordinal": ask.ordinal,
-            "variant": ask.variant.id,
-            "purpose": ask.purpose.value,
-            "evaluation": bodies.evaluated(evaluation),
-        }
+        told: Body = {"ordinal": ask.ordinal, "variant": ask.variant.id, "purpose": ask.purpose.value,
+                      "evaluation": bodies.evaluated(evaluation)}  # fmt: skip
         told["admission"] = admission = bodies.admission(outcome.admission if outcome else None)
         told |= bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._goal)
         records: list[Record] = [("told", told)]

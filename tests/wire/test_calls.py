@@ -148,6 +148,7 @@ def test_an_evaluation_waits_for_its_judge_however_long_the_outage_is():
     vote = calls.ask(PROMPT, "m", reading=0)
     while not vote.done():
         calls.pump(books)
+        assert calls.stuck is (now[0] > 0 and not vote.done())
         now[0] += 1.0
     assert vote.result().text == "yes" and now[0] > 9000
     assert {body["judging"] for body in books.bodies if body["state"] == "failed"} == {True}

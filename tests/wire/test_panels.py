@@ -19,6 +19,7 @@ from judges.panel import HOPELESS
 from judges.stand_ins import StandIn
 from wolf import launch
 from wolf.cli import main
+from wolf.control.inbox import post
 from wolf.dev.players import competent
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
@@ -26,6 +27,7 @@ from wolf.dev.writers import literate
 from wolf.errors import ConfigError
 from wolf.search import Search, Stop
 from wolf.settings.config import load
+from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 
 
@@ -72,6 +74,32 @@ def test_a_run_whose_models_are_often_broken_still_ends(tmp_path: Path) -> None:
     events, finished = run(tmp_path, fault=lambda number, _: "500" if number % 3 == 0 else None)
     assert finished is not None
     assert sum(e.kind == "told" for e in events) >= 12
+
+
+def test_the_first_stop_does_not_wait_for_a_judge_that_is_not_there(tmp_path: Path) -> None:
+    """It would wait for as long as the outage lasts; what the others have answered is kept."""
+    down: list[bool] = []
+
+    def watch(event: Event) -> None:
+        if event.kind == "told" and event.body["ordinal"] == 5:
+            down.append(True)
+        if event.kind == "call" and event.body["state"] == "failed":
+            post(ledger.run_dir, {"order": "stop", "now": False})
+
+    with FakeServer(player, lambda *_: "503" if down else None) as server:
+        config = load("headline_panel", [f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=12",
+                                         "search.survey=3", "confirm.seeds=0"])  # fmt: skip
+        ledger = launch.create(config, Level.NONE)
+        with ledger:
+            assert launch.drive(ledger, config, Level.NONE, [watch], lambda said: None) is None
+            assert [*ledger.events()][-1].kind == "stopped"
+        down.clear()
+        ledger, config = launch.open_run(ledger.run_dir)
+        with ledger:
+            finished = launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+            told = [e.body for e in ledger.events() if e.kind == "told"]
+    assert finished is not None and len(told) == 12
+    assert all(body["evaluation"]["metrics"].get("lost", 0) == 0 for body in told)
 
 
 def test_a_vote_that_was_paid_for_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,7 +126,7 @@ def test_check_for_machines(here: Path) -> None:
 def test_check_says_that_a_file_cannot_be_read_as_python(here: Path) -> None:
     (here / "forecast.py").write_text("LEVEL = 0.5  # knob: 0 .. 1\n\ndef forecast(:\n")
     output = wolf("check", "task.yaml").output
-    assert re.search(r"note +forecast\.py, line 3: this Python cannot read it \(.+\), so it has no knobs", output)
+    assert re.search(r"note +forecast\.py: this Python cannot read it \(line 3: .+\), so it has no knobs", output)
 
 
 @pytest.mark.parametrize(

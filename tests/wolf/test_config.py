@@ -156,6 +156,7 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(project: Path) -> None:
         "confirm", "budget.evaluations", "confirm.seeds", "serch", "search.seed", "runz",
     ]  # fmt: skip
     assert found[-1] == "command line: runz: unknown key, did you mean 'runs'?"
+    assert problems(project, GOOD, "judge.metric=") == ["command line: judge.metric: expected text, found nothing"]
 
 
 @pytest.mark.parametrize("argument", ["budget", "=3", "a..b=1", "budget.evaluations=[", "name=&a x"])

@@ -37,6 +37,14 @@ def path(write_run: Write, tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", evaluations=8, end="stopped")
 
 
+def test_a_model_that_does_not_answer_is_named_while_somebody_works(path: Path) -> None:
+    failed = {"call": 0, "state": "failed", "attempt": 1, "model": "m", "fault": "no connection", "again": True}
+    run = grown(path, ("resumed", {"ordinal": 8}), ("call", failed | {"judging": True, "kind": "busy", "cost": 0.0}))
+    assert views.now(run)["silent"] == []
+    run.locked = True
+    assert views.now(run)["silent"] == [("m", run.events[-1].time, "no connection")]
+
+
 def test_orders_are_waiting_written_down_done_or_refused(path: Path) -> None:
     other = next(iter(load_run(path).variants))
     run = grown(

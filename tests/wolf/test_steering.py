@@ -256,6 +256,10 @@ def test_good_enough_is_confirmed_at_once(desk: Any) -> None:
         ({"order": "vote", "better": "best", "worse": "seed"}, "here the judge measures"),
         ({"order": "inject", "files": {"other.py": "x"}}, "'other.py' is no file of the target"),
         ({"order": "inject", "files": {"toy.py": "\ud800"}}, "unable to parse"),
+        (
+            {"order": "inject", "files": {"toy.py": "RATE = (\n"}},
+            "toy.py does not parse: line 1: '(' was never closed; correct",
+        ),
         ({"order": "go", "checkin": 3}, "check-in 3 is not open"),
         ({"order": "answer", "checkin": 3, "orders": [{"order": "dance"}]}, "'dance' is no order"),
         ({"order": "dance"}, "'dance' is no order"),

@@ -83,6 +83,9 @@ def test_texts_come_from_files(run: Path, tmp_path: Path) -> None:
         (["pin", "ffffffff"], 2, "ffffffff"),
         (["memo", "binary"], 2, "is not UTF-8 text (byte 0)"),
         (["say", ""], 2, "text"),
+        ([], 2, "what? one of finish, free, go, inject, memo, pause, pin, prefer, say, stop, veto; `wolf tell --help`"),
+        (["inject", "notes.md"], 2, "notes.md: what evolves is train.py; a variant of it ends in .py, too"),
+        (["inject", "broken.py"], 2, "broken.py: does not parse: line 2: '(' was never closed; correct it"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_not_posted(
@@ -90,6 +93,8 @@ def test_what_makes_no_sense_is_refused_and_not_posted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "notes.md").write_text("LR = 0.5\n")
+    (tmp_path / "broken.py").write_text("LR = 0.5\nDEPTH = (\n")
     found, said, posted = order(run, *words)
     assert (found, posted) == (code, None)
     assert sentence in said
@@ -98,7 +103,7 @@ def test_what_makes_no_sense_is_refused_and_not_posted(
 def test_a_file_that_is_none_of_several_has_to_be_named_like_one(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tell, "_names", lambda where: ["a/train.py", "b/model.py"])
+    monkeypatch.setattr(tell, "_files", lambda where: {"a/train.py": "", "b/model.py": ""})
     for name in ("model.py", "other.py"):
         (tmp_path / name).write_text("X = 1\n")
     code, said, posted = order(run, "inject", str(tmp_path / "other.py"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -81,13 +80,11 @@ class Plan:
 
 def _unparsed(files: Mapping[str, str]) -> Iterator[str]:
     """Says of each file of Python that is none; its knobs cannot be found."""
+    from population.literals import unparsed
+
     for name, text in files.items():
-        if name.endswith(".py"):
-            try:
-                ast.parse(text)
-            except (SyntaxError, ValueError, RecursionError) as error:
-                place = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-                yield f"{name}{place}: this Python cannot read it ({getattr(error, 'msg', error)}), so it has no knobs"
+        if why := unparsed(name, text):
+            yield f"{name}: this Python cannot read it ({why}), so it has no knobs"
 
 
 def _crowded(config: Config) -> Iterator[str]:

@@ -28,7 +28,7 @@ class _Orders(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Orders, subcommand_metavar="ORDER [ARGUMENTS]...", options_metavar="")
+@click.group(cls=_Orders, invoke_without_command=True, subcommand_metavar="ORDER [ARGUMENTS]...", options_metavar="")
 @click.argument("run", metavar="RUN")
 @click.pass_context
 def command(ctx: click.Context, run: str) -> None:
@@ -38,6 +38,10 @@ def command(ctx: click.Context, run: str) -> None:
     worked on obeys when it is resumed.
     """
     ctx.obj = run
+    if ctx.invoked_subcommand is None:
+        raise UsageError(
+            f"wolf tell {run} what? one of {', '.join(sorted(command.commands))}; `wolf tell --help` says more"
+        )
 
 
 @command.command()
@@ -117,13 +121,22 @@ def free(run: str, variant: str) -> None:
 @click.pass_obj
 def inject(run: str, files: tuple[Path, ...], parent: str, note: str) -> None:
     """Evaluate a variant of your own next: FILES by the names that the target gives them."""
-    names = _names(run)
+    from population.readers import spoilt
+
+    known = _files(run)
     texts = {}
     for file in files:
-        fits = [name for name in names if name == file.as_posix() or Path(name).name == file.name]
-        if len(fits) != 1 and len(names) > 1:
-            raise UsageError(f"{file}: the target has the files {', '.join(names)}; name yours like one of them")
-        texts[fits[0] if fits else names[0]] = _text(file)
+        fits = [name for name in known if name == file.as_posix() or Path(name).name == file.name]
+        if len(fits) != 1 and len(known) > 1:
+            raise UsageError(f"{file}: the target has the files {', '.join(known)}; name yours like one of them")
+        name = fits[0] if fits else next(iter(known))
+        if Path(name).suffix != file.suffix:
+            raise UsageError(
+                f"{file}: what evolves is {name}; a variant of it ends in {Path(name).suffix or 'nothing'}, too"
+            )
+        texts[name] = _text(file)
+        if said := spoilt(name, known[name], texts[name]):
+            raise UsageError(f"{file}: {said}; correct it, then order it again")
     _tell(run, {"order": "inject", "files": texts, "parent": parent, "note": note})
 
 
@@ -137,11 +150,12 @@ def prefer(run: str, better: str, worse: str, people: int) -> None:
     _tell(run, {"order": "vote", "better": better, "worse": worse, "people": people})
 
 
-def _names(run: str) -> list[str]:
+def _files(run: str) -> Mapping[str, str]:
+    """What evolves in a run: the files it started from."""
     from wolf.reading.records import load_run
 
     found = load_run(run)
-    return list(found.files(found.header.seed_variant))
+    return found.files(found.header.seed_variant)
 
 
 def _text(file: Path) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from population.readers import spoilt
 from population.variant import Variant
 from wolf.control import orders
 from wolf.control.form import Form
@@ -308,6 +309,9 @@ class Steering:
         parent = self._population.variant(self._find(order.parent))
         if strange := [path for path in order.files if path not in parent.files]:
             raise OrderError(f"{strange[0]!r} is no file of the target; it has {', '.join(parent.files)}")
+        for path, text in order.files.items():
+            if said := spoilt(path, parent.files[path], text):
+                raise OrderError(f"{path} {said}; correct it, then order it again")
         made = Variant({**parent.files, **order.files}, (parent.id,), PERSON, order.note or "put in by a person")
         if made.id in self._population or made.id in self.injected:
             raise OrderError(f"that is variant {made.id[:8]}, which this run has already; pin it instead")

@@ -114,6 +114,12 @@ class Calls:
         """Whether an answer is under way."""
         return any(call.state == "reserved" for call in self._open.values())
 
+    @property
+    def stuck(self) -> bool:
+        """Whether an evaluation waits for a model that was asked in vain, and nobody for the answer to a first try."""
+        tried = [call for call in self._open.values() if call.about is None and call.why and not call.orphan]
+        return bool(tried) and not any(call.state == "reserved" and not call.why for call in self._open.values())
+
     def affords(self, prompt: Prompt, model: str) -> bool:
         """Whether the ceiling leaves room for the worst case of this prompt."""
         return self.spent + self.reserved + self._prices[model].worst(prompt) <= self._usd

@@ -17,12 +17,11 @@ If a file has lines with EVOLVE-BLOCK-START and EVOLVE-BLOCK-END, only what is b
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from population.literals import unparsed
 from population.readers import parses
 
 LONGEST_REPLY = 1_000_000  # characters that are looked at
@@ -239,7 +238,8 @@ def _check(path: str, before: str, after: str) -> None:
         raise _Problem(f"the edit changes {path} outside its editable region: only what is between the lines with "
                        "EVOLVE-BLOCK-START and EVOLVE-BLOCK-END may change")  # fmt: skip
     if parses(path, before) and not parses(path, after):
-        raise _Problem(f"{path} does not parse after the edit{_where(path, after)}")
+        why = unparsed(path, after)
+        raise _Problem(f"{path} does not parse after the edit{why and ': '}{why}")
 
 
 def _frozen(text: str) -> list[str]:
@@ -254,20 +254,6 @@ def _frozen(text: str) -> list[str]:
             frozen.append(line)
         inside = inside or bool(marker and marker[1] == "START")
     return frozen
-
-
-def _where(path: str, text: str) -> str:
-    if not path.endswith(".py"):
-        return ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except SyntaxError as error:
-        return f": line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f": {error or type(error).__name__}"
-    return ""
 
 
 def _quote(lines: list[str]) -> str:

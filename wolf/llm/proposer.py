@@ -182,14 +182,9 @@ class Proposer:
         return self._hurried
 
     @property
-    def waiting(self) -> bool:
-        """Whether an answer is under way."""
-        return self._calls.waiting
-
-    @property
-    def broke(self) -> bool:
-        """Whether the ceiling in dollars has kept a judge from asking."""
-        return self._calls.broke
+    def calls(self) -> Calls:
+        """All calls of the run, those of its judges too."""
+        return self._calls
 
     def pump(self, commit: Commit, start: bool = True) -> None:
         """Move all calls and smoke runs along, and write down what came of those that are settled; see `Calls.pump`."""

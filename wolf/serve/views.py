@@ -42,6 +42,7 @@ def now(run: Run) -> dict[str, Any]:
     why = next((event.body.get("reason") for event in reversed(run.events) if event.kind == "paused"), "")
     return {
         "working": working, "waiting": len(run.waiting) if run.locked else 0,
+        "silent": [(model, since, line(fault)) for model, (since, fault) in run.silent.items()] if run.locked else [],
         "meters": list(_meters(run, at)), "rest": duration(rest) if rest else "",
         "workers": workers(run), "heat": run.told[-1].heat if run.told else 0.0,
         "paused_by": why if run.still else "", "alarms": [event.body["reason"] for event in run.alarms],

@@ -146,11 +146,9 @@ class _Build:
             if self.problems:
                 raise ConfigError(self.problems)
             node = yaml.compose(self.text, Loader=_Loader)
-            if node is None:
-                return None
             for depth in range(1, len(keys) + 1):
-                self.marks[keys[:depth]] = self.mark(node.start_mark)
-            return self.value(node, keys)
+                self.marks[keys[:depth]] = self.mark(yaml.Mark(self.name, 0, 0, 0, None, 0))
+            return None if node is None else self.value(node, keys)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             said = str(error.problem or error.context)
