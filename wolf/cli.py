@@ -7,6 +7,7 @@ order, 143 by SIGTERM.
 
 from __future__ import annotations
 
+import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -79,6 +80,7 @@ class Wolf(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # before or after a search, which has its own way of stopping
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one is answered already
             ctx.exit(130)
         except Exception as error:
             code = exit_code(error)
