@@ -10,6 +10,7 @@ The weights w_k, the signal s^2 and the noise are the maximum of the marginal li
 the number D of parts as D^-0.75, which is length scales growing with sqrt(D) (Hvarfner, Hellsten & Nardi, "Vanilla
 Bayesian Optimization Performs Great in High Dimensions", 2024). Losses are clipped at their 80th
 percentile and standardised: a bad variant is far from good, not infinitely far. A failure counts as a clipped loss.
+Where they span orders of magnitude their logarithm is learned, see `scale`.
 
 A fit is a pure function of the observations, so a resumed run fits the same model.
 """
@@ -24,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from population.distance import Floats, Metric
+from population.scale import Scale
 
 Array = NDArray[np.float64]
 
-CLIP_PERCENTILE = 80.0
 MAX_POINTS = 300
 _WEIGHT_PRIOR = (0.9, 1.5)  # w_k of one part, shrinking with their number; standard deviation of log w_k
 _NOISE_PRIOR_SD = 1.0
@@ -85,9 +86,8 @@ class Surrogate:
         """
         self._metric = metric
         self._units, self._signatures = data.units, data.signatures
-        scored = data.losses[np.isfinite(data.losses)]
-        clip = np.percentile(scored, CLIP_PERCENTILE)
-        losses = np.minimum(np.nan_to_num(data.losses, nan=np.inf), clip)
+        self._on = Scale.of(data.losses, noise)
+        losses = self._on.clipped(data.losses)
         self._centre, self._scale = float(losses.mean()), float(losses.std()) or 1.0
         target = (losses - self._centre) / self._scale
         if hyper is None:
@@ -102,7 +102,21 @@ class Surrogate:
         self._best = float((kernel @ self._alpha).min()) * self._scale + self._centre
 
     def predict(self, units: Floats, signatures: Floats) -> tuple[Array, Array]:
-        """Posterior mean and standard deviation of the true loss of M variants: two (M,) arrays."""
+        """Posterior mean and standard deviation of the true loss of M variants: two (M,) arrays.
+
+        Where the model learns a logarithm, the first is the loss of the mean, and the second holds to first order.
+        """
+        return self._on.back(*self._posterior(units, signatures))
+
+    def improvement(self, units: Floats, signatures: Floats, best: float | None = None) -> Array:
+        """Expected improvement of M variants on `best`, a loss: (M,), on the scale on which the model learns.
+
+        None stands for the lowest posterior mean among the observed.
+        """
+        target = self._best if best is None else float(self._on.at(np.array(best)))
+        return expected_improvement(*self._posterior(units, signatures), target)
+
+    def _posterior(self, units: Floats, signatures: Floats) -> tuple[Array, Array]:
         cross = self._kernel(units, signatures)
         mean = cross @ self._alpha
         variance = np.maximum(self.hyper.signal - (_forward(self._root, cross.T) ** 2).sum(axis=0), 1e-12)
@@ -116,10 +130,6 @@ class Surrogate:
         """Covariance with all that is known: (M, N)."""
         exponent = self._metric.weighted(self._weights, units, signatures, self._units, self._signatures)
         return self.hyper.signal * _decay(exponent)
-
-    def best(self) -> float:
-        """The lowest posterior mean among the observed variants: what an improvement is measured against."""
-        return self._best
 
 
 def expected_improvement(mean: Array, sigma: Array, best: float) -> Array:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from population.distance import SIGNATURE_SIZE, Metric
+from population.scale import CLIP_PERCENTILE
 from population.surrogate import (
-    CLIP_PERCENTILE,
     MAX_POINTS,
     Hyper,
     Observations,

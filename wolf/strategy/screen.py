@@ -12,7 +12,7 @@ import numpy as np
 from population.distance import Floats
 from population.knobs import Space
 from population.pool import Population
-from population.surrogate import Array, Hyper, Surrogate, expected_improvement
+from population.surrogate import Array, Hyper, Surrogate
 from wolf.strategy.operators import Draft
 
 POOL = 150  # drafts per ask
@@ -106,13 +106,12 @@ class Screen:
         features = [population.features(draft.genome) for draft in drafts]
         units = np.array([f.units for f in features])
         signatures = np.array([f.signature for f in features])
-        target = model.best() if best is None else best
-        gain = expected_improvement(*model.predict(units, signatures), target)
+        gain = model.improvement(units, signatures, best)
         order = [int(i) for i in np.argsort(-gain, kind="stable")]
         candidates = [(float(gain[i]), drafts[i]) for i in order[:40]]
         if self._climb and climbers and len(population.space.names):
             top = order[:climbers]
-            peaks, gains = climb(population.space, model, units[top], signatures[top], gain[top], target, rng)
+            peaks, gains = climb(population.space, model, units[top], signatures[top], gain[top], best, rng)
             for i, peak, value in zip(top, peaks, gains, strict=True):
                 candidates.append((float(value), _moved(drafts[i], population.space, units[i], peak)))
         candidates.sort(key=lambda pair: -pair[0])
@@ -124,9 +123,15 @@ class Screen:
 
 
 def climb(
-    space: Space, model: Surrogate, starts: Floats, signatures: Floats, gains: Array, target: float, rng: random.Random
+    space: Space,
+    model: Surrogate,
+    starts: Floats,
+    signatures: Floats,
+    gains: Array,
+    best: float | None,
+    rng: random.Random,
 ) -> tuple[Floats, Array]:
-    """Knob-wise ascent of expected improvement over `target` from each of C starts, side by side.
+    """Knob-wise ascent of expected improvement on `best` from each of C starts, side by side.
 
     Returns:
         Where each arrived, (C, K), and the expected improvement there, (C,); never less than at its start.
@@ -137,12 +142,12 @@ def climb(
         steps = np.repeat(here, NEIGHBOURS, axis=0)
         for row in steps:
             _step(space, row, rng)
-        found = expected_improvement(*model.predict(steps, np.repeat(signatures, NEIGHBOURS, axis=0)), target)
+        found = model.improvement(steps, np.repeat(signatures, NEIGHBOURS, axis=0), best)
         found = found.reshape(len(starts), NEIGHBOURS)
-        best = found.argmax(axis=1)
-        better = found[rows, best] > value
-        here[better] = steps.reshape(len(starts), NEIGHBOURS, -1)[rows, best][better]
-        value[better] = found[rows, best][better]
+        top = found.argmax(axis=1)
+        better = found[rows, top] > value
+        here[better] = steps.reshape(len(starts), NEIGHBOURS, -1)[rows, top][better]
+        value[better] = found[rows, top][better]
     return here, value
 
 
