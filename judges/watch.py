@@ -18,6 +18,8 @@ from judges.rating import Ratings
 PRIOR_LEAD = (-0.5, 0.7)  # log odds: most challengers are worse than what they challenge
 ACCEPT, GIVE_UP, MOST_DUELS = 0.8, 0.15, 10
 GAP_ERRORS, GAP_SHARE = 2.0, 0.5
+HOLDOUT = "holdout"  # the metric in which a judge that selection never sees writes its rating
+CAUTION = "caution"  # how far a score lies below the rating that the judge would give, for doubt about the change
 COPY_BAND = 0.15  # how far a copy of a text may seem from winning half its duels against it
 
 
@@ -136,3 +138,9 @@ def compromised(ratings: Ratings, planted: Sequence[str], copies: Mapping[str, s
         if abs(wins - 0.5) > COPY_BAND and abs(ratings.beats(copy, original) - 0.5) > 0.475:
             said.append(f"{copy} is the same text as {original} and would win {wins:.0%} of duels against it")
     return said
+
+
+def gap_error(metrics: Mapping[str, float]) -> float:
+    """Standard error of the hold-out's gain less half of the visible one, from the original to a text."""
+    own = metrics.get("error", math.sqrt(2) * metrics.get("sigma", 0.0))
+    return math.hypot(metrics.get("holdout_error", 0.0), own / 2)

@@ -1,6 +1,7 @@
 """Imports run one way: wolf -> judges -> population; train_target imports nothing of ours."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,28 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     for path in files(package):
         upward = (imported(ast.parse(path.read_text())) & OURS) - ALLOWED[package]
         assert not upward, f"{path.relative_to(ROOT)} imports {sorted(upward)}"
+
+
+def needed(tree: ast.AST) -> set[str]:
+    """The folders of wolf from which something is imported, but for what only a type checker reads."""
+    if isinstance(tree, ast.If) and isinstance(tree.test, ast.Name) and tree.test.id == "TYPE_CHECKING":
+        return set()
+    named = tree.module if isinstance(tree, ast.ImportFrom) and tree.level == 0 else None
+    folders = {named.split(".")[1]} if named and named.startswith("wolf.") else set()
+    return folders.union(*map(needed, ast.iter_child_nodes(tree)))
+
+
+def test_the_folders_of_wolf_need_each_other_in_one_direction() -> None:
+    folders = {path.name for path in (ROOT / "wolf").iterdir() if (path / "__init__.py").exists()}
+    below = {}
+    for folder in folders:
+        trees = [ast.parse(path.read_text()) for path in files(f"wolf/{folder}")]
+        below[folder] = set().union(*map(needed, trees)) & folders - {folder}
+    assert below["serve"] > {"reading", "control"}
+    try:
+        [*TopologicalSorter(below).static_order()]
+    except CycleError as error:
+        pytest.fail(f"these import each other in a circle: {' <- '.join(error.args[1])}")
 
 
 def test_population_knows_no_clock_no_network_and_no_terminal() -> None:

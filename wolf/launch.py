@@ -22,9 +22,9 @@ from wolf.control.form import Secretary
 from wolf.control.steering import Able, CheckIns
 from wolf.control.stopping import Rules, Stop
 from wolf.errors import LedgerError, UsageError, WolfError
-from wolf.llm.proposing import proposing
 from wolf.llm.smoking import SmokeRuns
 from wolf.null import Null
+from wolf.proposing import proposing
 from wolf.search import Search
 from wolf.settings.config import Config
 from wolf.settings.target import Target

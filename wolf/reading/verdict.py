@@ -77,7 +77,7 @@ def _warning(run: Run) -> str:
     if run.header.judge not in ("reader", "panel"):
         return ""
     from judges.watch import warning
-    from wolf.control.holdout import gains
+    from wolf.reading.holdout import gains
 
     found = gains(run)
     return warning(*found) if found else ""
@@ -107,7 +107,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
         scores = f"{_readings(fresh, digits)} {where} · {_readings(search, digits)} in the search"
         lines.append((name, f"{told.get('id', '-')}  {metric} {scores}"))
     if run.told and "holdout" in run.told[0].metrics:
-        from wolf.commands.finalists import judgement
+        from wolf.reading.finalists import judgement
 
         lines += [("hold-out", sentence) for sentence in judgement(run)]
     if run.header.judge == "panel":

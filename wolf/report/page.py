@@ -20,7 +20,7 @@ from wolf.report.trust import statistics, trust
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from wolf.commands.finalists import Finalist
+    from wolf.reading.finalists import Finalist
     from wolf.report.landscape import Map
 
 MOST_VARIANTS = 10_000  # rows in the table of variants; `wolf export` has them all
@@ -66,8 +66,8 @@ def _changed(run: Run) -> dict[str, Any]:
 
 
 def _judged(run: Run) -> dict[str, Any]:
-    from wolf.commands.finalists import judgement
     from wolf.reading.ballotbox import minutes
+    from wolf.reading.finalists import judgement
 
     return {"finalists": _finalists(run), "judges": [*judgement(run), *minutes(run)]}
 
@@ -225,7 +225,7 @@ def _lineage(run: Run, digits: int) -> list[dict[str, Any]]:
 
 def _finalists(run: Run) -> list[Finalist]:
     """For texts: the original, and the best."""
-    from wolf.commands.finalists import finalists
+    from wolf.reading.finalists import finalists
 
     shown = finalists(run, FINALISTS) if run.read is not None else []
     return [*shown[-1:], *shown[:-1]]

@@ -95,7 +95,7 @@ def _real(run: Run) -> Iterator[str]:
         size = number(abs(final["curse"]), digits)
         yield f"The search had {'flattered' if final['curse'] < 0 else 'undersold'} it by {size}."
     if run.told and "holdout" in run.told[0].metrics:
-        from wolf.commands.finalists import judgement
+        from wolf.reading.finalists import judgement
 
         yield from judgement(run)
 

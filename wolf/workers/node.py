@@ -15,15 +15,18 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from judges import sandbox
 from judges.base import JudgeError
 from judges.cage import HOUSE, Level
 from judges.workspace import tree
 from population.evaluation import Evaluation
-from wolf.settings.target import Target
 from wolf.workers.local import Job, Task, evaluate, remove
 from wolf.workers.slots import SHARED, Slot, memory
+
+if TYPE_CHECKING:
+    from wolf.settings.target import Target
 
 PACKAGES = ("wolf", "judges", "population", "train_target")
 LIBRARIES = ("numpy", "scipy", "torch")

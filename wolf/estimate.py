@@ -8,7 +8,7 @@ from judges.llm import Prompt, Usage
 from population.knobs import Space
 from population.pool import Population
 from wolf.llm.prompting import Context, Tale, Texts
-from wolf.llm.proposing import rules
+from wolf.proposing import rules
 from wolf.settings.config import Config
 from wolf.settings.target import Target
 from wolf.strategy.hunt import BASELINE_READINGS, surveyed
