@@ -15,12 +15,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
+from msgspec import structs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from judges import process
@@ -208,7 +208,7 @@ class CommandJudge(JudgeConfig):
         started = time.monotonic()
         execute = self._executor(variant, context, Limits(self.seconds, memory_bytes=context.memory))
         evaluation = self._evaluate(partial(Evaluation, variant.id, self.name, seed=context.seed), execute)
-        return replace(evaluation, seconds=time.monotonic() - started)
+        return structs.replace(evaluation, seconds=time.monotonic() - started)
 
     def _executor(
         self, variant: Variant, context: Context, limits: Limits, more: Mapping[str, str] | None = None

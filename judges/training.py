@@ -14,11 +14,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from msgspec import structs
 from pydantic import Field, PrivateAttr, model_validator
 
 from judges import process
@@ -216,7 +217,7 @@ class TrainingJudge(JudgeConfig):
         if self._ready is None:
             self.prepare(context.root, lambda _: None)
         evaluation = self._evaluate(partial(Evaluation, variant.id, self.name, seed=context.seed), variant, context)
-        return replace(evaluation, seconds=time.monotonic() - started)
+        return structs.replace(evaluation, seconds=time.monotonic() - started)
 
     @property
     def _corpus(self) -> Path:

@@ -35,13 +35,16 @@ class Catalogue:
 
     def setdefault(self, name: str | bytes, number: int = 0) -> int:
         """The number of a name, which is this one if it was not here before."""
-        brief = _brief(name)
-        if (found := self._find(brief)) is not None:
-            return found
-        self._fresh[brief] = number
+        found = self.get(name)
+        if found is None:
+            self.add(name, number)
+        return number if found is None else found
+
+    def add(self, name: str | bytes, number: int) -> None:
+        """A name that is not in it yet, and its number."""
+        self._fresh[_brief(name)] = number
         if len(self._fresh) > FRESH + len(self._names) // 16:
             self._sort()
-        return number
 
     def _find(self, brief: int) -> int | None:
         if brief in self._fresh:

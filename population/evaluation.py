@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Status(StrEnum):
@@ -36,8 +38,7 @@ class Goal(StrEnum):
         return score if self is Goal.MINIMIZE else -score
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """One reading of one variant by one judge.
 
     Attributes:
@@ -60,7 +61,7 @@ class Evaluation:
     judge: str
     status: Status
     score: float | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = {}
     feedback: str = ""
     seconds: float = 0.0
     cost: float | None = 0.0

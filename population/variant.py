@@ -48,9 +48,12 @@ class Variant:
     @classmethod
     def mentioned(cls, id: str, parents: tuple[str, ...], origin: str, note: str, read: Read) -> Self:
         """The variant with this id, of which a history speaks; `read` gets its files if somebody asks for them."""
-        variant = cls.__new__(cls)
-        for name, value in zip(cls.__slots__, (Unread(read), parents, origin, note, id), strict=True):
-            object.__setattr__(variant, name, value)
+        variant, put = cls.__new__(cls), object.__setattr__  # it is frozen
+        put(variant, "files", Unread(read))
+        put(variant, "parents", parents)
+        put(variant, "origin", origin)
+        put(variant, "note", note)
+        put(variant, "id", id)
         return variant
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from population.evaluation import Evaluation, Goal
 from wolf.control.inbox import post
@@ -31,7 +32,7 @@ def captured(toy: Any, tmp_path: Path) -> Callable[..., tuple[Ledger, Search]]:
         if told.score is not None:
             same = min(told.score - start, 0.0) > -0.05  # as a loss: a small gain is believed, a large one is not
             hidden = -told.score if same else -start - 0.3
-            done.set_result(replace(told, metrics={"holdout": hidden, "holdout_error": 0.01}))
+            done.set_result(structs.replace(told, metrics={"holdout": hidden, "holdout_error": 0.01}))
         else:
             done.set_result(told)
         return done

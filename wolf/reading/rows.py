@@ -120,10 +120,9 @@ class Asked(Struct, frozen=True):
     def of(event: Event) -> Asked:
         """From an `asked` event."""
         body = event.body
-        changes = {name: (old, new) for name, (old, new) in (body.get("changes") or {}).items()}
         return Asked(
             event.time, body["ordinal"], body["variant"], body["purpose"], body["seed"], body.get("expedition"),
-            body["origin"], body["note"], changes, Belief.of(body.get("predicted")),
+            body["origin"], body["note"], body.get("changes") or {}, Belief.of(body.get("predicted")),
         )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def to_ask(
         Purpose(body["purpose"]),
         body["expedition"],
         (body["launch"][0], body["launch"][1]) if body["launch"] else None,
-        {knob: (old, new) for knob, (old, new) in body["changes"].items()},
+        body["changes"],
         (goal.loss(predicted["mean"]), predicted["sigma"]) if predicted else None,
         tuple(body["model"]) if body["model"] else None,
         genome,
@@ -75,7 +75,8 @@ def evaluated(evaluation: Evaluation) -> Body:
 
 def to_evaluation(body: Mapping[str, Any], variant: str, judge: str) -> Evaluation:
     """The evaluation that `evaluated` wrote."""
-    return Evaluation(variant, judge, **{**body, "status": Status(body["status"])})
+    said = dict(body)
+    return Evaluation(variant, judge, Status(said.pop("status")), **said)
 
 
 def admission(done: Admission | None) -> Body:

@@ -16,6 +16,12 @@ from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
 
+class Named(Struct):
+    """Of the body of a `variant` event, whose it is."""
+
+    id: str
+
+
 class Event(Struct, frozen=True):
     """One thing that happened.
 
@@ -38,6 +44,7 @@ class Event(Struct, frozen=True):
 
 
 _decode = Decoder().decode
+_decode_name = Decoder(Named).decode
 
 
 def parsed(body: str) -> Any:
@@ -46,6 +53,14 @@ def parsed(body: str) -> Any:
         return _decode(body)
     except DecodeError:  # half of a surrogate pair, which a candidate may print, is no JSON to everybody
         return json.loads(body)
+
+
+def named(body: str) -> str:
+    """The id in the body of a `variant` event."""
+    try:
+        return _decode_name(body).id
+    except DecodeError:
+        return str(parsed(body)["id"])
 
 
 Observer = Callable[[Event], None]

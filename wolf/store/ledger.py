@@ -34,7 +34,7 @@ from population.catalogue import Catalogue
 from population.variant import Variant
 from wolf.errors import LedgerDamaged, LedgerError
 from wolf.store import lock
-from wolf.store.events import Event, parsed
+from wolf.store.events import Event, named, parsed
 from wolf.store.folders import inodes, sync
 from wolf.store.mishaps import damaged, plainly
 
@@ -238,7 +238,7 @@ class Ledger:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
         for event in events:
-            self._note(event.kind, event.seq, event.body)
+            self._note(event.kind, event.seq, event.body.get("id", ""))
         self._hash = digest
         self._seq += len(events)
         assert self._lock is not None
@@ -246,10 +246,10 @@ class Ledger:
             lock.note(self._lock, self._seq)
         return events
 
-    def _note(self, kind: str, seq: int, body: Mapping[str, Any]) -> None:
+    def _note(self, kind: str, seq: int, variant: str) -> None:
         self._kinds.add(kind)
         if kind == "variant":
-            self._variants.setdefault(body["id"], seq)
+            self._variants.add(variant, seq)
         elif kind == "told":
             self._told.append(seq)
 
@@ -308,7 +308,7 @@ class Ledger:
                 seq, at, kind, body, digest = row
                 if seq != self._seq + 1 or digest != _link(self._hash, seq, at, kind, body):
                     raise damaged(self._path, self._seq + 1)
-                self._note(kind, seq, parsed(body) if kind == "variant" else {})
+                self._note(kind, seq, named(body) if kind == "variant" else "")
                 self._seq, self._hash = seq, digest
                 yield row
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
