@@ -172,26 +172,34 @@ class Terrain:
 
     def distances(self, features: Features, indices: Sequence[int] | slice) -> Floats:
         """Total distance from one variant to some of those here: (len(indices),)."""
+        return self._distances(features, indices, len(self._structure_index))
+
+    def _distances(self, features: Features, indices: Sequence[int] | slice, known: int) -> Floats:
         knobs = self._metric.gaps(self._units[indices], features.units).sum(axis=1)
-        structure = self._apart(features.signature, self._structure_of[indices], len(self._structure_index))
+        structure = self._apart(features.signature, self._structure_of[indices], known)
         return cast(Floats, knobs + STRUCTURE_WEIGHT * structure)
 
-    def since(self, start: int, members: Sequence[int]) -> Floats:
-        """How far each variant from row `start` on is from some of those here: (len(members), size - start).
+    def alike(self, members: int) -> bool:
+        """Whether `between` says the same, to the last bit, whoever else is among so many members."""
+        return members * 4 >= len(self._structure_index)
 
-        To the last bit what `distances` said of each of them before it was added.
+    def between(self, start: int, stop: int, members: Sequence[int]) -> Floats:
+        """How far each variant in the rows `start` to `stop` is from some of those here: (len(members), stop - start).
+
+        To the last bit what `distances` said of each of them before it was added. Of members that came later than it:
+        any number.
         """
         columns = []
         which = self._structure_of[np.asarray(members, dtype=np.int64)]
         found: dict[tuple[int, int], Floats] = {}
-        for first in range(start, self._size, TOGETHER):
-            rows = slice(first, min(self._size, first + TOGETHER))
+        for first in range(start, stop, TOGETHER):
+            rows = slice(first, min(stop, first + TOGETHER))
             gaps = np.ascontiguousarray(self._metric.gaps(self._units[members], self._units[rows, None]))
             flat = gaps.reshape(gaps.shape[0] * gaps.shape[1], gaps.shape[2])  # summed as one row is, to the last bit
             knobs = flat.sum(axis=1).reshape(gaps.shape[:2])
             kinds = list(zip(self._structure_of[rows].tolist(), self._known[rows].tolist(), strict=True))
             for index, known in set(kinds) - found.keys():
-                found[index, known] = self._apart(self._structures[index], which, known)
+                found[index, known] = self._apart(self._structures[index], np.minimum(which, known - 1), known)
             columns.append(knobs + STRUCTURE_WEIGHT * np.array([found[kind] for kind in kinds]))
         return np.concatenate(columns).T
 
@@ -207,12 +215,17 @@ class Terrain:
         same = (units == units[index]) | (np.isnan(units) & np.isnan(units[index]))
         return structure != structure[index], (~same).sum(axis=1)
 
-    def nearest(self, features: Features) -> Floats:
-        """Ascending distances to the NEIGHBOURS nearest here, `inf` where there are fewer: (NEIGHBOURS,)."""
+    def nearest(self, features: Features, size: int | None = None) -> Floats:
+        """Ascending distances to the NEIGHBOURS nearest here, `inf` where there are fewer: (NEIGHBOURS,).
+
+        With `size` what this said when so many were here.
+        """
         closest = np.full(NEIGHBOURS, np.inf, dtype=np.float32)
-        if self._size:
-            stride = -(-self._size // SAMPLE)
-            found = self.distances(features, slice(0, self._size, stride))
+        size = self._size if size is None else size
+        if size:
+            stride = -(-size // SAMPLE)
+            known = int(self._known[size]) if size < self._size else len(self._structure_index)
+            found = self._distances(features, slice(0, size, stride), known)
             found = np.sort(np.partition(found, NEIGHBOURS)[:NEIGHBOURS] if len(found) > NEIGHBOURS else found)
             closest[: len(found)] = found
         return closest

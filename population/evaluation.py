@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -78,7 +77,7 @@ class Evaluation(Struct, frozen=True):
         return self.status is Status.OK
 
 
-class Estimate(NamedTuple):
+class Estimate(Struct, frozen=True):
     """What we believe about a variant's true loss.
 
     Attributes:

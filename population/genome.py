@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from population.knobs import Knob, Space
 from population.literals import Value, dialect, write
@@ -172,7 +173,7 @@ class Genome:
 _written = lru_cache(maxsize=1 << 14, typed=True)(write)
 
 
-class Heir(NamedTuple):
+class Heir(Struct, frozen=True):
     """A child that is its parent (by id) but for the values of some knobs."""
 
     parent: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from population.distance import Features, Floats, signature
 from population.genome import Genome, Heir
@@ -18,7 +18,7 @@ STRUCTURES = 512  # whose features are remembered
 PARSED = 192  # genomes of others that are remembered
 
 
-class Descent(NamedTuple):
+class Descent(Struct, frozen=True):
     """How to make the genome of a variant of which a history speaks, when somebody asks for it."""
 
     base: Genome | str  # an ancestor's; of the one with this id, what its files say
@@ -36,7 +36,7 @@ class Genomes:
         """`files` finds those of a variant by id."""
         self._space = space
         self._kept: dict[str, Genome | Descent] = {}
-        self._column = {name: number for number, name in enumerate(space.names)}
+        self._columns = {name: (number, space[name].unit) for number, name in enumerate(space.names)}
         self._signatures: dict[str, Floats] = {}  # by skeleton, of the latest that were asked for
         self._parsed = lru_cache(maxsize=PARSED)(lambda variant: Genome.of(files(variant), space))
 
@@ -53,7 +53,7 @@ class Genomes:
 
     def keep(self, variant: Variant, genome: Genome | Heir | None) -> Genome | Heir:
         """Keep the genome of a newcomer, and return what tells where it stands; see `Population.expect`."""
-        near = next((parent for parent in variant.parents if parent in self._kept), None)
+        near = next(filter(self._kept.__contains__, variant.parents), None)
         if isinstance(genome, Heir) and near in (None, genome.parent):
             self._kept[variant.id] = self._descent(near).child(genome.values) if near else Descent(variant.id, {})
             return genome
@@ -89,7 +89,8 @@ class Genomes:
 
     def moved(self, child: Heir) -> dict[int, float]:
         """Where a child stands and its parent does not: column of the knob -> unit."""
-        return {self._column[name]: self._space[name].unit(value) for name, value in child.values.items()}
+        columns = self._columns
+        return {columns[name][0]: columns[name][1](value) for name, value in child.values.items()}
 
     def _descent(self, variant: str) -> Descent:
         known = self._kept[variant]

@@ -236,11 +236,13 @@ class Population:
         known = row is not None
         hopeless = not known and (reason == NO_ROOM.reason or self._hopeless(loss))
         if row is None:
-            row = self._register(variant, not hopeless)
+            row = self._register(variant)
         self._tidy = self._tidy and loss is not None and variant.id not in self._bars
         if loss is None:
             return Admission(Verdict.FAILED, evaluation.status.value)
-        self._take(row, loss)
+        if known:
+            self._reread(row, loss)
+        self._readings.read(row, loss)
         if variant.id in self._bars:
             return Admission(Verdict.REJECTED, "vetoed")
         if not (hopeless and self._stands):  # whoever has no place in the pool does not lead it
@@ -251,6 +253,7 @@ class Population:
             if not self._tidy:
                 self._prune()
             return NO_ROOM
+        self._neighbours.enter(row, len(self._terrain) if known else row)
         admission = self._admit(variant, reason in (BEST, PLACE) and not known, evicted)
         if known and (count := len(self._read(variant.id))) > 1:
             return Admission(Verdict.REPEATED, f"reading {count} of this variant", admission.evicted)
@@ -298,7 +301,7 @@ class Population:
         self._stands = self._tidy = False
         members.sort(key=lambda member: (self._mean(member), self._rows[member]))
         for member in members:
-            self._neighbours.enter(self._rows[member])
+            self._neighbours.enter(self._rows[member], len(self._terrain))
         self._neighbours.keep([self._rows[member] for member in members])
         self._pool = {member: self.variant(member) for member in members}
         self._stand(members)
@@ -307,18 +310,14 @@ class Population:
         """Whether a newcomer has no place in the pool however new its ground: it failed, or is the worst of all."""
         return loss is None or (len(self._pool) == POOL_SIZE and loss >= self._mean(next(reversed(self._pool))))
 
-    def _register(self, variant: Variant, novel: bool) -> int:
-        """A newcomer; `novel` says whether it may matter how far it is from all others."""
+    def _register(self, variant: Variant) -> int:
+        """A newcomer."""
         known = self._pending.pop(variant.id, None) or self.features(Genome.of(variant.files, self.space))
-        if novel:
-            nearest = self._terrain.nearest(self._features(known))
         if isinstance(known, Heir):
             row = self._terrain.inherit(self._rows[known.parent], self._genomes.moved(known))
         else:
             row = self._terrain.add(known)
         self._rows[variant.id] = row
-        if novel:
-            self._neighbours.enter(row, nearest)
         self._ids.append(variant.id)
         self._readings.add()
         return row
@@ -332,8 +331,8 @@ class Population:
         """Its readings, if it was judged."""
         return self._readings.of(self._rows[variant])
 
-    def _take(self, row: int, loss: float) -> None:
-        """Add a reading; the pooled variance grows by Welford's update."""
+    def _reread(self, row: int, loss: float) -> None:
+        """A reading is coming of what may have been read before; the pooled variance grows by Welford's update."""
         n = len(readings := self._readings.of(row))
         if n:
             self._stands = False
@@ -341,7 +340,6 @@ class Population:
             self._spread += (loss - mean) ** 2 * n / (n + 1)
             self._freedom += 1
             self._noise = upper_bound(self._spread, self._freedom, NOISE_CONFIDENCE)
-        self._readings.read(row, loss)
 
     def _stand(self, members: list[str]) -> None:
         """The best of these is the incumbent; with doubt, the one that there is stays unless it surely is better."""
@@ -367,9 +365,8 @@ class Population:
     def _admit(self, variant: Variant, foretold: bool, evicted: str | None) -> Admission:
         """Who stays, now that `variant` was read: a newcomer, a member, or one that was out and is thought again of."""
         ids = [*dict.fromkeys((*self._pool, variant.id))]
-        self._neighbours.enter(self._rows[variant.id])
         losses = [self._mean(member) for member in ids]
-        if foretold and len(ids) <= POOL_SIZE + 1:  # one leaves at most
+        if len(ids) <= POOL_SIZE or (foretold and len(ids) == POOL_SIZE + 1):  # there is room, or it is known who goes
             staying = [index for index, member in enumerate(ids) if member != evicted]
         else:
             staying = self._survivors(ids, losses)

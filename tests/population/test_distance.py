@@ -53,7 +53,7 @@ def test_distances_taken_together_are_those_taken_one_by_one_to_the_last_bit(old
     for p in new:
         one_by_one.append(terrain.distances(features(p), list(members)))
         terrain.add(features(p))
-    together = terrain.since(len(old), list(members))
+    together = terrain.between(len(old), len(terrain), list(members))
     assert together.tobytes() == np.ascontiguousarray(np.array(one_by_one).T).tobytes()
 
 

@@ -128,8 +128,7 @@ class _Follower(Silence):
         if run is None:
             read = _reader(self._path)
             return Run.of([event], path=self._path, read=read, locked=True) if event.kind == "run" else None
-        run.add(event)
-        run.events.pop()
+        run.fold(event)
         if event.kind not in FOLDED:
             run.events.append(light(event))
         return run

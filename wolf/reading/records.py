@@ -54,7 +54,7 @@ class Run:
         checkin: the body of the `checkin` event that is open; None if none is.
         alarms: the `alarm` events.
         still: whether it is paused and nothing is under way.
-        at: when the latest of them was written.
+        at: when the latest was written.
         seconds: time the run has been active, without pauses and without the time before a resume.
         sandboxes: what candidates were locked into, by the evaluation after which that began.
         final: the body of the `finished` event.
@@ -108,12 +108,16 @@ class Run:
         return run
 
     def add(self, event: Event) -> None:
-        """Fold one event. Kinds that are not known here are kept in `events` and change nothing else."""
-        body = event.body
-        if self.events and event.kind != "resumed" and not self.still:
-            self.seconds += max(0.0, event.time - self.at)
-        self.at = event.time
+        """Keep one event, and fold it."""
         self.events.append(event)
+        self.fold(event)
+
+    def fold(self, event: Event) -> None:
+        """Take in one event. Kinds that are not known here change nothing."""
+        body = event.body
+        if event.time > self.at > 0.0 and event.kind != "resumed" and not self.still:
+            self.seconds += event.time - self.at
+        self.at = event.time
         match event.kind:
             case "run":
                 self.sandboxes[0] = self.header.sandbox
@@ -170,8 +174,7 @@ class Run:
     def status(self) -> str:
         """`running`, `paused` (until a person says go), `stopped`, `aborted`, `finished`, or `killed`.
 
-        Stopped, aborted and killed runs can be resumed; the first were stopped on purpose, the second could not go on
-        and said why in `reason`, of the others nobody said why.
+        Resumed can be what was stopped (on purpose), aborted (`reason` says why) or killed (nobody said why).
         """
         last = next((e.kind for e in reversed(self.events) if e.kind in ("resumed", *ENDS)), None)
         if last in ENDS:
@@ -225,9 +228,8 @@ class Run:
     def failures(self) -> dict[str, list[Told]]:
         """Evaluations without a score, grouped by `Told.failure`, the most frequent first."""
         groups: dict[str, list[Told]] = {}
-        for told in self.told:
-            if not told.ok:
-                groups.setdefault(told.failure, []).append(told)
+        for told in (told for told in self.told if not told.ok):
+            groups.setdefault(told.failure, []).append(told)
         return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
 
     def best(self) -> Variant:

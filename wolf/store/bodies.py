@@ -75,8 +75,10 @@ def evaluated(evaluation: Evaluation) -> Body:
 
 def to_evaluation(body: Mapping[str, Any], variant: str, judge: str) -> Evaluation:
     """The evaluation that `evaluated` wrote."""
-    said = dict(body)
-    return Evaluation(variant, judge, Status(said.pop("status")), **said)
+    return Evaluation(
+        variant, judge, Status(body["status"]), body["score"], body["metrics"], body["feedback"], body["seconds"],
+        body["cost"], body["seed"], body["fidelity"],
+    )  # fmt: skip
 
 
 def admission(done: Admission | None) -> Body:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import Struct
+
 from population.admission import Admission
 from population.evaluation import Evaluation
 from population.genome import Genome, Heir
@@ -64,8 +66,7 @@ class Ask:
     beside: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of an ask: the population's answer, a new champion if there is one, an expedition that changed."""
 
     admission: Admission
