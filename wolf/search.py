@@ -337,7 +337,7 @@ class Search:
 
     def _restore(self, witnesses: Sequence[Observer] = ()) -> None:
         """Replay the ledger; start again what was in flight."""
-        with uncollected():
+        with uncollected(stays=True):
             for event in self._ledger.events():
                 self._pace.seen(event)
                 self._replay(event)

@@ -127,6 +127,22 @@ def test_who_has_no_place_changes_nothing_even_if_its_novelty_were_measured(scri
 
 @settings(max_examples=100, deadline=None)
 @given(scripts)
+def test_what_a_history_tells_is_not_decided_again_and_comes_to_the_same(script: Script) -> None:
+    whole, again, decided = empty(), empty(), list[list[str]]()
+    survivors = again._survivors
+    again._survivors = lambda ids, losses: decided.append(ids) or survivors(ids, losses)  # type: ignore[method-assign]
+    for index, score in script:
+        first = VARIANTS[index].id not in whole
+        said = tell(whole, VARIANTS[index], score)
+        again.foretell(said.reason, said.evicted)
+        assert tell(again, VARIANTS[index], score) == said
+        assert not (first and decided), "of a newcomer the history says enough"
+        decided.clear()
+    assert state(again) == state(whole)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scripts)
 def test_what_is_only_mentioned_is_known_as_if_its_files_had_been_read(script: Script) -> None:
     """A history names variants; their files are read of those only who are asked for."""
     whole, read, population = empty(), list[str](), empty()

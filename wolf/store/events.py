@@ -67,12 +67,17 @@ Observer = Callable[[Event], None]
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """While a history is folded, which leaves much and no garbage, nobody looks through all of it for cycles."""
+def uncollected(stays: bool = False) -> Iterator[None]:
+    """While a history is folded, which leaves much and no garbage, nobody looks through all of it for cycles.
+
+    Nor later, if what it leaves `stays` as long as the process.
+    """
     before = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if stays:
+            gc.freeze()
         if before:
             gc.enable()
