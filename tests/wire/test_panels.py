@@ -79,11 +79,13 @@ def test_a_run_whose_models_are_often_broken_still_ends(tmp_path: Path) -> None:
 def test_the_first_stop_does_not_wait_for_a_judge_that_is_not_there(tmp_path: Path) -> None:
     """It would wait for as long as the outage lasts; what the others have answered is kept."""
     down: list[bool] = []
+    stops: list[Event] = []
 
     def watch(event: Event) -> None:
         if event.kind == "told" and event.body["ordinal"] == 5:
             down.append(True)
-        if event.kind == "call" and event.body["state"] == "failed":
+        if event.kind == "call" and event.body["state"] == "failed" and not stops:
+            stops.append(event)
             post(ledger.run_dir, {"order": "stop", "now": False})
 
     with FakeServer(player, lambda *_: "503" if down else None) as server:
@@ -148,9 +150,9 @@ def test_a_vote_that_was_paid_for_is_not_asked_for_again(tmp_path: Path, monkeyp
 def test_stopping_does_not_wait_for_votes_that_never_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = Search.run
 
-    def stopped(self: Search) -> Any:
+    def stopped(self: Search, *how: Any) -> Any:
         threading.Timer(0.5, lambda: setattr(self, "stop", Stop.NOW)).start()
-        return original(self)
+        return original(self, *how)
 
     monkeypatch.setattr(Search, "run", stopped)
     events, finished = run(tmp_path, fault=lambda *_: "silent")

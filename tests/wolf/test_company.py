@@ -30,19 +30,21 @@ search: {surrogate: "off"}
 workers: {slots: 2}
 """
 # Whoever comes and goes leaves a file in a folder that all may write to; alone it scores LR, in company CROWD more.
-# The three repeats of the first reading look whether somebody is there; those of the next three wait for somebody.
+# The three repeats of the first reading look whether somebody is there; the next evaluations wait for it, once each.
 JUDGE = """
 import os, runpy, time, uuid
 rate, folder, me = runpy.run_path("params.py")["LR"], os.environ["MEET"], uuid.uuid4().hex
 def came():
     return {name for name in os.listdir(folder) if "." not in name}
-before = came()
-crowd = any(not os.path.exists(os.path.join(folder, name + ".gone")) for name in before)
+before, met = came(), os.path.join(folder, "met." + os.environ["WOLF_SEED"])
+crowd = os.path.exists(met) or any(not os.path.exists(os.path.join(folder, name + ".gone")) for name in before)
 open(os.path.join(folder, me), "w").close()
 until = time.monotonic() + (0.3 if len(before) < 3 else PATIENCE if len(before) < 12 else 0)
 while not crowd and time.monotonic() < until:
     time.sleep(0.01)
     crowd = bool(came() - before - {me})
+if crowd:
+    open(met, "w").close()
 open(os.path.join(folder, me + ".gone"), "w").close()
 noise = int(os.environ["WOLF_SEED"]) % 100 * NOISE
 print("loss:", rate + CROWD * crowd + noise)
@@ -89,7 +91,7 @@ def test_the_seed_is_read_alone_and_in_company(
 def test_a_killed_run_takes_the_reading_in_company_when_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: Callable[[float], Result]
 ) -> None:
-    prepare(tmp_path, monkeypatch, 0.3, 0.0001)
+    prepare(tmp_path, monkeypatch, 0.3, 0.0001, patience=0.0)
     said = killed(0.5)
     assert said.exit_code == 0, said.output
     seen = [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
