@@ -179,11 +179,15 @@ def test_models_that_refuse_are_given_up_and_the_search_goes_on(toy, run):
 
 
 def test_in_steady_mode_no_slot_waits_for_a_slow_model(toy, run):
+    import anthropic  # noqa: F401  # else all is evaluated before it is there, on a quick machine
+
     told, in_vain, player = [], [], competent({})
+    judge = toy / "toy/judge.py"
+    judge.write_text(judge.read_text().replace("space = {}", "import time; time.sleep(0.2); space = {}"))
 
     def slow(prompt):
         """Answers once four more evaluations have been told."""
-        enough, until = min(30, len(told) + 4), time.monotonic() + 30
+        enough, until = min(30, len(told) + 4), time.monotonic() + 200
         while len(told) < enough:
             if time.monotonic() > until:
                 in_vain.append(prompt)
