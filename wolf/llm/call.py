@@ -102,13 +102,13 @@ def question(prompt: Prompt) -> str:
 def fatal(body: Mapping[str, Any]) -> str:
     """What a person reads about an event of a fault that no other request can avoid."""
     advice = {
-        "http 401": "set ANTHROPIC_API_KEY to a valid key",
-        "http 402": "see to the bill",
-        "http 403": "this key may not use it: choose another under llm: models:",
-        "http 404": "correct its name or llm: base_url:",
-        "http 413": "the files or the memo are too long for this model",
-    }.get(body["fault"], "see to it")
-    return f"{body['model']} will not answer ({body['fault']}: {body['message']}): {advice}, then `wolf resume`"
+        "http 401": "set ANTHROPIC_API_KEY to a valid key, then `wolf resume`",
+        "http 402": "see to the bill, then `wolf resume`",
+        "http 403": "this key may not use it: set one that may, then `wolf resume`, or start another run with another model",
+        "http 404": "correct its name or llm: base_url: and start another run, for this one keeps what it was started with",
+        "http 413": "the files or the memo are too long for this model: start another run with another, or with less",
+    }.get(body["fault"], "see to it, then `wolf resume`")
+    return f"{body['model']} will not answer ({body['fault']}: {body['message']}): {advice}"
 
 
 GONE = Call(-1, _spent("judge"), "")  # stands for every settled call of a judge: nobody looks at one again
