@@ -104,8 +104,8 @@ def fatal(body: Mapping[str, Any]) -> str:
     advice = {
         "http 401": "set ANTHROPIC_API_KEY to a valid key, then `wolf resume`",
         "http 402": "see to the bill, then `wolf resume`",
-        "http 403": "this key may not use it: set one that may, then `wolf resume`, or start another run with another model",
-        "http 404": "correct its name or llm: base_url: and start another run, for this one keeps what it was started with",
+        "http 403": "this key may not use it: set one that may, then `wolf resume`, or start another run",
+        "http 404": "correct its name or llm: base_url: and start another run: this one keeps what it has",
         "http 413": "the files or the memo are too long for this model: start another run with another, or with less",
     }.get(body["fault"], "see to it, then `wolf resume`")
     return f"{body['model']} will not answer ({body['fault']}: {body['message']}): {advice}"
