@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import platform
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from population.pool import Population
 from population.statements import arrangeable
 from population.variant import Variant
 from wolf.control.form import Secretary
+from wolf.control.signals import heeded
 from wolf.control.steering import Able, CheckIns
 from wolf.control.stopping import Rules, Stop
 from wolf.errors import LedgerError, UsageError, WolfError
@@ -214,7 +213,13 @@ def drive(
             checks=CheckIns(checks.every, checks.seconds, checks.show) if checks else None,
             sandbox=level.value,
         )
-        with _signals(search, say):
+
+        def stop(number: int) -> bool:
+            search.signal = number
+            search.stop = Stop.DRAIN if search.stop is Stop.NO else Stop.NOW
+            return search.stop is Stop.DRAIN
+
+        with heeded(stop, say):
             try:
                 return search.run(witnesses)
             except (LedgerError, OSError):  # there is nowhere to write it
@@ -316,24 +321,3 @@ def _fresh_directory(runs: Path, name: str) -> Path:
                 f"cannot make {path}: {error.strerror}; set runs: to a folder you can write to"
             ) from error
     raise LedgerError(f"{runs} is full of runs called {name}-{stamp}")
-
-
-@contextmanager
-def _signals(search: Search, say: Callable[[str], None]) -> Iterator[None]:
-    """While inside, signals stop the search instead of this process."""
-
-    def stop(number: int, frame: object) -> None:
-        search.signal = number
-        search.stop = Stop.DRAIN if search.stop is Stop.NO else Stop.NOW
-        say(
-            "stopping: waiting for what is running; once more to end it now"
-            if search.stop is Stop.DRAIN
-            else "stopping now"
-        )
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

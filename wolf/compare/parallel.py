@@ -13,12 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wolf.control.signals import heeded
 from wolf.errors import LedgerBusy, SetupError
 from wolf.reading.terminal import duration, line
 from wolf.store.ledger import Ledger
@@ -72,7 +72,7 @@ class Runs:
         Raises:
             SetupError: with the sentence of the first run that could not go on; the others are stopped.
         """
-        with ThreadPoolExecutor(self._jobs) as pool, self._signals():
+        with ThreadPoolExecutor(self._jobs) as pool, heeded(self._heard, self._say):
             open_ = {pool.submit(self._run, path): path for path in paths}
             try:
                 while open_:
@@ -133,28 +133,17 @@ class Runs:
         self._said = time.monotonic()
         self._say(text)
 
+    def _heard(self, number: int) -> bool:
+        """Pass a signal on to the runs; whether it is the first."""
+        self._code = 128 + number
+        self._stop()
+        return self._stops == 1
+
     def _stop(self) -> None:
         self._stops += 1
         with self._lock:
             for child in self._children:
                 child.send_signal(signal.SIGTERM)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """While inside, signals are passed on to the runs."""
-
-        def stop(number: int, frame: object) -> None:
-            first = not self._stops
-            self._code = 128 + number
-            self._say("stopping: waiting for what is running; once more to end it now" if first else "stopping now")
-            self._stop()
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def finished(path: Path) -> bool:
