@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def heeded(stop: Callable[[int], bool], say: Callable[[str], None]) -> Iterator[None]:
-    """While inside, these signals end nothing; they call `stop` with their number, which says whether it is the first."""
+    """While inside, these signals end nothing: `stop` is called with their number, and says whether it is the first."""
 
     def handle(number: int, frame: object) -> None:
         first = stop(number)
