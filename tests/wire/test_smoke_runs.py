@@ -144,7 +144,7 @@ def leaving(request):
 
 def test_a_model_that_knows_where_to_go_starts_expeditions(toy, run, monkeypatch):
     monkeypatch.setattr("wolf.strategy.escape.LADDER", ladder := {"kick": 0.01, "depart": 0.9})
-    events, _, log = run(toy, leaving, "budget.evaluations=50", "search.departures=0", "search.surrogate=on")
+    events, _, log = run(toy, leaving, "budget.evaluations=80", "search.departures=0", "search.surrogate=on")
     started = [body for body in bodies(events, "expedition") if body["state"] == "started"]
     assert ladder and "depart" in {body["kind"] for body in started}
     launches = [body for body in bodies(events, "asked") if body["launch"] and body["launch"][0] == "depart"]
