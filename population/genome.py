@@ -20,6 +20,7 @@ from population.readers import read, slot
 from population.variant import text_hash
 
 OPEN, CLOSE = "\ue000", "\ue001"  # private-use characters: no keyboard writes them
+WRITTEN = 512  # values whose text is remembered: older ones are hardly met again
 _HOLE = re.compile(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}")
 
 
@@ -170,7 +171,7 @@ class Genome:
         return hash((self.shape.id, self.settings))
 
 
-_written = lru_cache(maxsize=1 << 14, typed=True)(write)
+_written = lru_cache(maxsize=WRITTEN, typed=True)(write)
 
 
 class Heir(Struct, frozen=True):
