@@ -234,7 +234,7 @@ class Population:
         (reason, evicted), self._foretold = self._foretold, ("", None)
         row = self._rows.get(variant.id)
         known = row is not None
-        hopeless = not known and (reason == NO_ROOM.reason or self._hopeless(loss))
+        hopeless = not known and self._hopeless(loss, reason)
         if row is None:
             row = self._register(variant)
         self._tidy = self._tidy and loss is not None and variant.id not in self._bars
@@ -306,9 +306,14 @@ class Population:
         self._pool = {member: self.variant(member) for member in members}
         self._stand(members)
 
-    def _hopeless(self, loss: float | None) -> bool:
-        """Whether a newcomer has no place in the pool however new its ground: it failed, or is the worst of all."""
-        return loss is None or (len(self._pool) == POOL_SIZE and loss >= self._mean(next(reversed(self._pool))))
+    def _hopeless(self, loss: float | None, foretold: str) -> bool:
+        """Whether a newcomer has no place in the pool: it failed, or is the worst of all, or that is `foretold`.
+
+        While a pin makes the pool larger than it should be, whoever comes makes somebody go, and that is not foretold.
+        """
+        if loss is None or len(self._pool) != POOL_SIZE:
+            return loss is None
+        return foretold == NO_ROOM.reason or loss >= self._mean(next(reversed(self._pool)))
 
     def _register(self, variant: Variant) -> int:
         """A newcomer."""

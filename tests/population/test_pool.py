@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 from statistics import stdev
 from typing import Any
@@ -121,7 +122,7 @@ def test_who_has_no_place_changes_nothing_even_if_its_novelty_were_measured(scri
         return admissions, state(population)
 
     thorough = empty()
-    thorough._hopeless = lambda loss: loss is None  # type: ignore[method-assign]
+    thorough._hopeless = lambda loss, foretold: loss is None  # type: ignore[method-assign]
     assert told(empty()) == told(thorough)
 
 
@@ -138,6 +139,23 @@ def test_what_a_history_tells_is_not_decided_again_and_comes_to_the_same(script:
         assert tell(again, VARIANTS[index], score) == said
         assert not (first and decided), "of a newcomer the history says enough"
         decided.clear()
+    assert state(again) == state(whole)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_a_history_tells_comes_to_the_same_between_a_persons_orders(seed: int) -> None:
+    """A pin takes nobody's place: the pool is larger until somebody comes, with a place or without."""
+    whole, again, rng = empty(), empty(), random.Random(seed)
+    for variant in rng.sample(VARIANTS, len(VARIANTS)):
+        order, whom = rng.choice(["pin", "pin", "veto", "free"]), rng.choice(VARIANTS).id
+        if rng.random() < 0.3 and whole.estimate(whom).n and not (order == "pin" and whole.barred(whom)):
+            for population in (whole, again):
+                getattr(population, order)(whom)
+        score = rng.choice([None, *range(9)])
+        said = tell(whole, variant, score)
+        again.foretell(said.reason, said.evicted)
+        assert tell(again, variant, score) == said
+        assert (again.pool, again.incumbent) == (whole.pool, whole.incumbent)
     assert state(again) == state(whole)
 
 
