@@ -232,7 +232,7 @@ def end(pid):
     [
         ("deadline", "seconds=0.3", "time.sleep(60)"),
         ("cpu", "cpu=0.2", "[None for _ in iter(int, 1)]"),
-        ("memory", "memory=60_000_000", "time.sleep(60 * len(b'x' * 100_000_000) / 100_000_000)"),
+        ("memory", "memory=60_000_000", "(lambda hoard: time.sleep(60))(b'x' * 100_000_000)"),
         ("disk", "disk=500_000", "(open('big', 'wb').write(bytes(1_000_000)), time.sleep(60))"),
         ("stopped", "parent=1", "time.sleep(60)"),
     ],
