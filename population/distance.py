@@ -170,11 +170,12 @@ class Terrain:
         self._size += 1
         return self._size - 1
 
-    def distances(self, features: Features, indices: Sequence[int] | slice) -> Floats:
-        """Total distance from one variant to some of those here: (len(indices),)."""
-        return self._distances(features, indices, len(self._structure_index))
+    def distances(self, features: Features, indices: Sequence[int] | slice, known: int | None = None) -> Floats:
+        """Total distance from one variant to some of those here: (len(indices),).
 
-    def _distances(self, features: Features, indices: Sequence[int] | slice, known: int) -> Floats:
+        With `known` to the last bit what this said when there were so many structures.
+        """
+        known = len(self._structure_index) if known is None else known
         knobs = self._metric.gaps(self._units[indices], features.units).sum(axis=1)
         structure = self._apart(features.signature, self._structure_of[indices], known)
         return cast(Floats, knobs + STRUCTURE_WEIGHT * structure)
@@ -224,8 +225,8 @@ class Terrain:
         size = self._size if size is None else size
         if size:
             stride = -(-size // SAMPLE)
-            known = int(self._known[size]) if size < self._size else len(self._structure_index)
-            found = self._distances(features, slice(0, size, stride), known)
+            known = int(self._known[size]) if size < self._size else None
+            found = self.distances(features, slice(0, size, stride), known)
             found = np.sort(np.partition(found, NEIGHBOURS)[:NEIGHBOURS] if len(found) > NEIGHBOURS else found)
             closest[: len(found)] = found
         return closest

@@ -144,7 +144,7 @@ def _drive(
     try:
         if launch.drive(ledger, settings, level, observers, show.say, witnesses) is not None:
             return 0
-        stopped = next(event for event in reversed([*ledger.events()]) if event.kind == "stopped")
+        *_, stopped = (event for event in ledger.events() if event.kind == "stopped")
         return 128 + (stopped.body["signal"] or signal.SIGINT)
     finally:
         try:
