@@ -67,6 +67,15 @@ def test_a_broken_setup_reaches_the_caller_and_the_slot_lives_on(tmp_path: Path)
         assert pool.submit(Job(Variant({}), 1)).result(20).ok
 
 
+def test_what_a_crash_says_is_the_same_wherever_it_ran(tmp_path: Path) -> None:
+    judge = CommandJudge(run="python broken.py", metric="loss", goal=Goal.MINIMIZE, seconds=20)  # type: ignore[call-arg]
+    (tmp_path / "root").mkdir()
+    broken = Variant({"broken.py": "raise ValueError(__file__)\n"})
+    with workers(judge, tmp_path / "root", 1, tmp_path) as pool:
+        said = [pool.submit(Job(broken, 0)).result(20).feedback for _ in range(2)]
+    assert said[0] == said[1] and "work/broken.py" in said[0] and str(tmp_path) not in said[0]
+
+
 def test_killing_ends_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
     root, scratch = tmp_path / "root", tmp_path / "scratch"
     root.mkdir()

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
+from msgspec import structs
+
 from judges.base import Context, Judge
 from judges.cage import Level
 from judges.killswitch import KillSwitch
@@ -130,7 +132,9 @@ def evaluate(task: Task, job: Job, slot: Slot, above: Path | None = None) -> Eva
     try:
         place = (task.root, scratch, job.seed, slot.index, task.threads, job.holdout, task.level, job.llms)
         context = Context(*place, beside=job.beside, gpu=slot.gpu, memory=slot.memory)
-        return task.judge.evaluate(job.variant, context)
+        evaluation = task.judge.evaluate(job.variant, context)
+        said = evaluation.feedback.replace(f"{scratch}/", "")  # its name is luck, and prompts quote what is said
+        return structs.replace(evaluation, feedback=said)
     finally:
         remove(scratch)
 
