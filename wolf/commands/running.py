@@ -109,7 +109,8 @@ def resume(
 def give_back() -> None:
     """Have the C library give large blocks back to the system as soon as they are freed, where it is glibc.
 
-    It would learn to keep them, and its heap then grows by each of the surrogate's that fits into none of its holes.
+    It would learn to keep them, and its heap then grows by each that fits into none of its holes. Smaller ones stay,
+    the surrogate's matrices of 300 variants among them.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
