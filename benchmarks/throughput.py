@@ -72,13 +72,16 @@ def grow(preset: str, evaluations: int, folder: str) -> Path:
 
 
 def resume(path: Path) -> dict[str, tuple[float, float]]:
-    """CPU and wall seconds of everything that `wolf resume` does before it asks for anything, part by part."""
+    """CPU and wall seconds of everything that `wolf resume` does before it asks for anything, part by part.
+
+    The CPU seconds are those of all processes that have a part in it.
+    """
     spent: dict[str, tuple[float, float]] = {}
-    clocks = time.process_time(), time.perf_counter()
+    clocks = sum(os.times()[:4]), time.perf_counter()
 
     def part(name: str) -> None:
         nonlocal clocks
-        now = time.process_time(), time.perf_counter()
+        now = sum(os.times()[:4]), time.perf_counter()
         spent[name], clocks = (now[0] - clocks[0], now[1] - clocks[1]), now
 
     with Ledger.open(path, write=True) as ledger:

@@ -22,3 +22,7 @@ class Admission:
     verdict: Verdict
     reason: str
     evicted: str | None = None
+
+
+BEST, PLACE = "the best yet", "in the pool"  # reasons for admission
+NO_ROOM = Admission(Verdict.REJECTED, "neither among the best nor new ground")

@@ -66,7 +66,7 @@ class Knob:
 
     def unit(self, value: Value) -> float:
         """Where a value lies between `low` (0) and `high` (1), clipped; for a choice its index, only to store it."""
-        if self.categorical:
+        if self.choices:
             return self.choices.index(value) / (len(self.choices) - 1)
         return min(1.0, max(0.0, (self._scale(float(value)) - self._start) / self._length))
 

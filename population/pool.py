@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from population.admission import Admission, Verdict
+from population.admission import BEST, NO_ROOM, PLACE, Admission, Verdict
 from population.bars import Bars
 from population.distance import Features, Metric, Terrain
 from population.evaluation import UNKNOWN, Doubt, Estimate, Evaluation, Goal, upper_bound
@@ -27,12 +28,7 @@ from population.variant import Variant
 
 POOL_SIZE = 48
 NOVEL_SHARE = 0.25
-NOISE_CONFIDENCE = (
-    0.75  # noise is taken at this upper confidence bound: two lucky replicates must not look like silence
-)
-
-BEST, PLACE = "the best yet", "in the pool"
-NO_ROOM = Admission(Verdict.REJECTED, "neither among the best nor new ground")
+NOISE_CONFIDENCE = 0.75  # noise is taken at this upper bound: two lucky replicates must not look like silence
 
 
 class Population:
@@ -96,6 +92,10 @@ class Population:
         """Ids of those who may become parents, best first."""
         return tuple(self._pool)
 
+    def leads(self, variant: str, count: int) -> bool:
+        """Whether it is among so many of the best of those."""
+        return variant in self._pool and variant in islice(self._pool, count)
+
     @property
     def pins(self) -> tuple[str, ...]:
         """Ids of those whom a person wants as parents; they stay in the pool whatever comes."""
@@ -146,7 +146,8 @@ class Population:
 
     def loss(self, variant: str) -> float:
         """The mean of its estimate; inf if it never scored."""
-        return self.estimate(variant).mean
+        row = self._rows.get(variant)
+        return math.inf if row is None or math.isnan(mean := self._readings.means.item(row)) else mean
 
     def failed(self, variant: str) -> bool:
         """Whether it was judged and never scored."""

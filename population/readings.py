@@ -30,7 +30,8 @@ class Readings:
         if self._size == len(self.means):
             self.means = np.concatenate([self.means, np.empty_like(self.means)])
             self.counts = np.concatenate([self.counts, np.empty_like(self.counts)])
-        self.means[self._size], self.counts[self._size] = np.nan, 1
+        self.means[self._size] = np.nan
+        self.counts[self._size] = 1.0
         self._size += 1
 
     def of(self, index: int) -> Sequence[float]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import replace
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant

@@ -13,11 +13,11 @@ import glob
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from wolf.errors import UsageError
 from wolf.reading.rows import Z95, Asked, Belief, Crowned, Expedition, Gain, Header, Intervention, Proposal, Told
@@ -318,7 +318,7 @@ class Run:
         room = self.header.slots if self.told or not self.header.timed else 1
         while self.waiting and len(self.working) < room:
             first = min(self.waiting)
-            self.working[first] = structs.replace(self.waiting.pop(first), time=at)
+            self.working[first] = replace(self.waiting.pop(first), time=at)
 
     def _back(self, ordinal: int, at: float) -> None:
         for asked in (self._away, self.working, self.waiting):

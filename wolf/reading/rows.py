@@ -193,8 +193,7 @@ class Crowned:
     gain: Gain | None
 
 
-@dataclass(frozen=True, slots=True)
-class Expedition:
+class Expedition(Struct, frozen=True):
     """An escape from a local minimum: `outcome` is None while it is under way, then champion, niche or empty.
 
     `started` and `ended` count the run's evaluations, the x axis of the curve.

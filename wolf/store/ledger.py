@@ -22,18 +22,17 @@ import sqlite3
 import sys
 import time
 import zlib
-from array import array
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
-from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from population.catalogue import Catalogue
 from population.variant import Variant
 from wolf.errors import LedgerDamaged, LedgerError
-from wolf.store import lock
+from wolf.store import chain, lock
+from wolf.store.chain import Row
+from wolf.store.contents import Contents
 from wolf.store.events import Event, named, parsed
 from wolf.store.folders import inodes, sync
 from wolf.store.mishaps import damaged, plainly
@@ -52,7 +51,7 @@ CREATE TABLE text (hash TEXT PRIMARY KEY, body BLOB NOT NULL);
 _INSERT_EVENT = "INSERT INTO event (seq, time, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
 _INSERT_TEXT = "INSERT OR IGNORE INTO text (hash, body) VALUES (?, ?)"
 
-Row = tuple[int, float, str, str, bytes]
+LONG = 60_000  # events from which on it is worth while to start processes that check them
 
 
 class Ledger:
@@ -65,9 +64,7 @@ class Ledger:
         self._lock = taken
         self._seq = 0
         self._hash = b""
-        self._variants = Catalogue()  # id -> seq of its event
-        self._told = array("q")  # seq of each `told` event
-        self._kinds: set[str] = set()
+        self._contents = Contents()
         self._place: tuple[int, int] | None = None  # inodes of ledger and lock
         self._epoch = time.time() - time.clock_gettime(STEADY)  # a session's times do not jump with the wall clock
 
@@ -157,7 +154,7 @@ class Ledger:
         """
         self._catch_up()
         with plainly(self._path):
-            for seq, at, kind, body, _ in self._rows(after, self._seq):
+            for seq, at, kind, body, _ in chain.rows(self._db, after, self._seq):
                 if naming in body:
                     yield Event(seq, at, sys.intern(kind), parsed(body))
 
@@ -171,7 +168,7 @@ class Ledger:
     def kinds(self) -> Set[str]:
         """The kinds of the events so far."""
         self._catch_up()
-        return self._kinds
+        return self._contents.kinds
 
     def variant(self, id: str) -> Variant:
         """The variant with this full id.
@@ -180,9 +177,9 @@ class Ledger:
             LedgerDamaged: if its files are not what was written.
             LedgerError: if there is none.
         """
-        if id not in self._variants:
+        if id not in self._contents.variants:
             self._catch_up()
-        seq = self._variants.get(id)
+        seq = self._contents.variants.get(id)
         if seq is None:
             raise LedgerError(f"there is no variant {id} in {self.run_dir}")
         with plainly(self._path):
@@ -193,7 +190,7 @@ class Ledger:
     def told(self, number: int) -> dict[str, Any]:
         """The body of the `told` event that had `number` others before it."""
         with plainly(self._path):
-            return self._body(self._told[number])
+            return self._body(self._contents.told[number])
 
     def close(self) -> None:
         """Let go of the file and of the lock. May be called twice."""
@@ -223,13 +220,13 @@ class Ledger:
         """Finish the transaction that `_begin` opened."""
         try:
             with plainly(self._path):
-                new = {variant.id: variant for variant in variants if variant.id not in self._variants}
+                new = {variant.id: variant for variant in variants if variant.id not in self._contents.variants}
                 made = [("variant", self._store(variant)) for variant in new.values()]
                 ordered = [*made, *records] if self._seq else [*records, *made]  # the header is first of all
                 now, digest, events = self._epoch + time.clock_gettime(STEADY), self._hash, []
                 for seq, (kind, body) in enumerate(ordered, start=self._seq + 1):
                     text = json.dumps(body, allow_nan=False, separators=(",", ":"))
-                    digest = _link(digest, seq, now, kind, text)
+                    digest = chain.link(digest, seq, now, kind, text)
                     self._db.execute(_INSERT_EVENT, (seq, now, kind, text, digest))
                     events.append(Event(seq, now, kind, parsed(text)))
                 self._db.execute("COMMIT")
@@ -238,20 +235,13 @@ class Ledger:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
         for event in events:
-            self._note(event.kind, event.seq, event.body.get("id", ""))
+            self._contents.note(event.kind, event.seq, event.body.get("id", ""))
         self._hash = digest
         self._seq += len(events)
         assert self._lock is not None
         with plainly(self._path):
             lock.note(self._lock, self._seq)
         return events
-
-    def _note(self, kind: str, seq: int, variant: str) -> None:
-        self._kinds.add(kind)
-        if kind == "variant":
-            self._variants.add(variant, seq)
-        elif kind == "told":
-            self._told.append(seq)
 
     def _store(self, variant: Variant) -> dict[str, Any]:
         """Put the files of `variant` into `text`; returns the body of its event."""
@@ -272,13 +262,8 @@ class Ledger:
         raise damaged(self._path, seq)
 
     def _body(self, seq: int) -> dict[str, Any]:
-        body: dict[str, Any] = parsed(next(self._rows(seq - 1, seq))[3])
+        body: dict[str, Any] = parsed(next(chain.rows(self._db, seq - 1, seq))[3])
         return body
-
-    def _rows(self, after: int, upto: int) -> Iterator[Row]:
-        return self._db.execute(
-            "SELECT seq, time, kind, body, hash FROM event WHERE seq > ? AND seq <= ? ORDER BY seq", (after, upto)
-        )
 
     def _check_format(self) -> None:
         if self._db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
@@ -293,6 +278,8 @@ class Ledger:
     def _catch_up(self) -> None:
         """Verify the chain from where we are to the end, and learn which variants it brings."""
         promised = lock.head(self.run_dir)[1]
+        if promised - self._seq >= LONG and not self._seq:
+            self._skim(promised)
         for _ in self._verified():
             pass
         if self._seq < max(promised, 1):
@@ -301,14 +288,27 @@ class Ledger:
                 f"missing?): put the missing file back, or go on from what is there with `wolf recover {self.run_dir}`"
             )
 
+    def _skim(self, upto: int) -> None:
+        """Learn what a long ledger holds while others check it; nothing is learnt of one that is not sound."""
+        contents, unsound = Contents(), (sqlite3.Error, TypeError, ValueError, LookupError, StopIteration)
+        with chain.checked(self._path, upto) as sound, suppress(*unsound):
+            for seq, kind, body in self._db.execute(
+                "SELECT seq, kind, CASE kind WHEN 'variant' THEN body END FROM event WHERE seq <= ? ORDER BY seq",
+                (upto,),
+            ):
+                contents.note(sys.intern(kind), seq, named(body) if body else "")
+            digest = next(chain.rows(self._db, upto - 1, upto))[4]
+            if sound():
+                self._contents, self._seq, self._hash = contents, upto, digest
+
     def _verified(self) -> Iterator[Row]:
         """The rows after those seen so far, as far as they are what was written."""
         try:
-            for row in self._rows(self._seq, 2**62):
+            for row in chain.rows(self._db, self._seq):
                 seq, at, kind, body, digest = row
-                if seq != self._seq + 1 or digest != _link(self._hash, seq, at, kind, body):
+                if seq != self._seq + 1 or digest != chain.link(self._hash, seq, at, kind, body):
                     raise damaged(self._path, self._seq + 1)
-                self._note(kind, seq, named(body) if kind == "variant" else "")
+                self._contents.note(kind, seq, named(body) if kind == "variant" else "")
                 self._seq, self._hash = seq, digest
                 yield row
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
@@ -377,11 +377,6 @@ def _copy_sound(old: Ledger, new: sqlite3.Connection) -> int:
 def _fold(db: sqlite3.Connection) -> None:
     """Fold the log into the file, so that it can be renamed; closing would do so too, but not say when it fails."""
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _link(previous: bytes, seq: int, at: float, kind: str, body: str) -> bytes:
-    said = f"[{seq}, {at!r}, {quoted(kind)}, {quoted(body)}]"  # what json.dumps makes of the list, in half of its time
-    return hashlib.sha256(previous + said.encode()).digest()
 
 
 def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,8 +34,7 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"  # fresh seeds after the search; not counted in its budget
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """One evaluation to be made.
 
     Attributes:
@@ -59,7 +57,7 @@ class Ask:
     purpose: Purpose
     expedition: int | None = None
     launch: tuple[str, str] | None = None
-    changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[Any, Any]] = {}
     predicted: tuple[float, float] | None = None
     model: tuple[float, ...] | None = None
     genome: Genome | Heir | None = None

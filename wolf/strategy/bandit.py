@@ -22,8 +22,9 @@ class Bandit:
         """One pull of `arm` paid `pay`, in [0, 1]. Unknown arms are ignored."""
         if arm not in self._prior:
             return
-        self._pulls = {name: pulls * DISCOUNT for name, pulls in self._pulls.items()}
-        self._pay = {name: pay * DISCOUNT for name, pay in self._pay.items()}
+        for name in self._prior:
+            self._pulls[name] *= DISCOUNT
+            self._pay[name] *= DISCOUNT
         self._pulls[arm] += 1.0
         self._pay[arm] += pay
 

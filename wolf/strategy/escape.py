@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, replace
 from statistics import median
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from population.pool import Population
 from wolf.strategy.bandit import Bandit
@@ -25,8 +27,7 @@ LADDER = {"kick": 0.30, "cross": 0.20, "depart": 0.30}
 HALF_WAY = 0.5  # of the heat at which an expedition starts: time to ask a language model where to
 
 
-@dataclass(frozen=True, slots=True)
-class Expedition:
+class Expedition(Struct, frozen=True):
     """An escape under way.
 
     Attributes:
@@ -157,7 +158,7 @@ class Escape:
             return trip
         if climbed and trip.spent > 1 and trip.allowance < MAX_ALLOWANCE:
             return replace(trip, allowance=min(trip.allowance + EXTENSION, MAX_ALLOWANCE))
-        found = trip.best is not None and trip.best in population.pool[: len(population.pool) // 4 + 1]
+        found = population.leads(trip.best, len(population.pool) // 4 + 1)
         return self._settle(trip, "niche" if found else "empty")
 
     def _settle(self, trip: Expedition, outcome: str) -> Expedition:

@@ -43,26 +43,30 @@ class NoiseGate:
         self._enabled = enabled
         self._incumbent: str | None = None
         self._held = 0  # evaluations since it became the incumbent
+        self._weighed: tuple[str | None, str | None, float | None] = None, None, None  # incumbent, champion, noise
         self.champion: str | None = None
 
     def told(self, population: Population, variant: str) -> Crowning | None:
         """Judge the claim of the variant that was just read, or of the incumbent."""
         self._held = self._held + 1 if population.incumbent == self._incumbent else 0
         self._incumbent = population.incumbent
-        holder = population.estimate(self.champion) if self.champion else None
-        for claimant in dict.fromkeys((variant, population.incumbent)):
-            if claimant is None or claimant == self.champion or population.barred(claimant):
+        weighed, self._weighed = self._weighed, (population.incumbent, self.champion, population.noise)
+        again = self._weighed != weighed or variant in weighed  # else the incumbent's claim is what it was
+        best = population.loss(self.champion) if self.champion else math.inf
+        for claimant in dict.fromkeys((variant, population.incumbent if again else None)):
+            if claimant is None or not population.loss(claimant) < best or population.barred(claimant):
                 continue
-            estimate = population.estimate(claimant)
-            if holder is None and estimate.n:
+            if self.champion is None:
                 self.champion = claimant
                 return None
-            if holder and estimate.mean < holder.mean and self._deserves(estimate, holder, population.noise):
+            estimate, holder = population.estimate(claimant), population.estimate(self.champion)
+            if self._deserves(estimate, holder, population.noise):
                 return self._crown(claimant, estimate, holder)
         return None
 
     def steered(self, population: Population) -> None:
         """A person has intervened: a champion that is barred now hands its title to the incumbent."""
+        self._weighed = None, None, None
         if self.champion is not None and population.barred(self.champion):
             self.champion = population.incumbent
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
+
+from msgspec.structs import replace
 
 from population.evaluation import Evaluation
 from population.pool import Population
@@ -377,4 +379,4 @@ class Wolf:
             return 1.0
         if self.population.incumbent == variant != before:
             return 0.5
-        return 0.1 if variant in self.population.pool[:8] else 0.0
+        return 0.1 if self.population.leads(variant, 8) else 0.0
