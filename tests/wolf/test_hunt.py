@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from population.evaluation import Evaluation, Status
 from wolf.strategy.asks import Ask, Purpose

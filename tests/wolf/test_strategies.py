@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from population.evaluation import Evaluation, Status
 from population.genome import Genome, changes
