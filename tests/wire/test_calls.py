@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from types import AsyncGeneratorType
 
 import pytest
 
@@ -108,6 +110,24 @@ def test_each_fault_costs_the_requests_and_the_dollars_that_it_should(name, kind
         outcome, calls, books, requests = over_the_wire(lambda *_: name, seconds=seconds)
         assert (outcome.reply, outcome.state, requests) == (None, "failed", 3)
         assert calls.spent == pytest.approx(3 * worst)
+
+
+@pytest.mark.parametrize(
+    "name", ["529", "reset", "half", "broken-off", "stream-error", "drip", "max_tokens", "200-html"]
+)
+def test_nothing_of_a_failed_attempt_waits_for_the_collector(name):
+    """A collection in this thread would close the SDK's half-read generators while the loop's thread does."""
+    gc.collect()
+    gc.disable()
+    try:
+        over_the_wire(lambda *_: name, seconds=0.5 if name == "drip" else 5, patience=0)
+        end = time.monotonic() + 5
+        while left := [thing for thing in gc.get_objects() if type(thing) in (AsyncGeneratorType, Fault)]:
+            assert time.monotonic() < end, left
+            del left
+            time.sleep(0.05)
+    finally:
+        gc.enable()
 
 
 def test_until_something_is_answered_one_request_is_under_way_at_a_time():

@@ -285,7 +285,7 @@ class Calls:
         try:
             reply = call.sent.result()
         except Fault as fault:
-            return self._faulty(call, fault)
+            return self._faulty(call, fault.with_traceback(None))  # it has this frame, which has the call, which has it
         except Exception as error:
             return self._faulty(call, Fault(Kind.BROKEN, "broken answer", f"{type(error).__name__}: {error}"[:300]))
         self._answered = True

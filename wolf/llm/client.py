@@ -115,8 +115,14 @@ class Remote:
         self._tasks.add(task)
         try:
             return await self._request_and_reply(prompt)
+        except Fault as fault:
+            # It leaves this thread without what it was made of. Behind that, the SDK's generators wait where an error
+            # stopped them, and a collection in another thread would close them while the loop does.
+            fault.__context__ = None
+            raise
         finally:
             self._tasks.discard(task)
+            del task  # which has the fault, whose traceback has this frame
 
     async def _request_and_reply(self, prompt: Prompt) -> Reply:
         import anthropic
