@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import priority
 
 from judges import sandbox, scorer
 from judges.base import Context
@@ -45,15 +46,6 @@ def seconds(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
-
-
-def urgent() -> str:
-    """Ask for real-time priority, as `chrt -r 10` gives it, so that other work on the machine is not measured too."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
-    except OSError:
-        return "ordinary priority"
-    return "real-time priority"
 
 
 def starts() -> None:
@@ -120,7 +112,7 @@ def transport(tokens: int, length: int = 2048) -> None:
 
 
 if __name__ == "__main__":
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, starts at {urgent()}")
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, starts at {priority.urgent()}")
     starts()
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     audit()

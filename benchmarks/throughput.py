@@ -28,6 +28,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import engines
+import priority
 
 from judges import sandbox
 from judges.cage import Level
@@ -105,6 +106,12 @@ def resumed(path: Path) -> None:
           flush=True)  # fmt: skip
 
 
+def alone(path: Path) -> None:
+    """The same, of nothing else that this machine does."""
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {priority.urgent()}: ", end="")
+    resumed(path)
+
+
 class Killed(Exception):
     """Nothing more is judged."""
 
@@ -142,9 +149,9 @@ def main() -> None:
     if args.resume:
         with tempfile.TemporaryDirectory() as folder:
             path = grow(args.preset, args.resume, folder)
-            alone = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import throughput; "
-            alone += f"throughput.resumed(throughput.Path({str(path)!r}))"  # memory and caches of a fresh process
-            subprocess.run([sys.executable, "-c", alone], check=True)
+            code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import throughput; "
+            code += f"throughput.alone(throughput.Path({str(path)!r}))"  # memory and caches of a fresh process
+            subprocess.run([sys.executable, "-c", code], check=True)
         return
     for level in dict.fromkeys((sandbox.strongest().level, Level.NONE)):
         rate, idle = pace(level, args.evaluations, args.slots)
