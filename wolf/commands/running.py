@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wolf.store.ledger import Ledger
 
 M_MMAP_THRESHOLD = -3  # of <malloc.h>
-LARGE = 1 << 20  # bytes
+LARGE = 1 << 17  # bytes
 
 track_option = click.option(
     "--track", multiple=True, type=click.Choice(["tensorboard", "mlflow", "wandb"]),
@@ -109,8 +109,7 @@ def resume(
 def give_back() -> None:
     """Have the C library give large blocks back to the system as soon as they are freed, where it is glibc.
 
-    It would learn to keep them, and its heap then grows by each that fits into none of its holes. Smaller ones stay,
-    the surrogate's matrices of 300 variants among them.
+    It would learn to keep them, and its heap then grows by each that fits into none of its holes.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)

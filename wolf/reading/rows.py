@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -49,10 +49,11 @@ class Belief(Struct, frozen=True):
     @staticmethod
     def of(body: Mapping[str, Any] | None) -> Belief | None:
         """From `{mean, sigma | se, n}`; None when nothing finite is known."""
-        if not body or not _finite(mean := body.get("mean")):
+        if not body or (mean := body.get("mean")) is None or not math.isfinite(mean):
             return None
         sigma = body.get("sigma", body.get("se"))
-        return Belief(float(mean), float(sigma) if _finite(sigma) else math.inf, int(body.get("n", 0)))
+        known = sigma is not None and math.isfinite(sigma)
+        return Belief(float(mean), float(sigma) if known else math.inf, int(body.get("n", 0)))
 
     def text(self, places: int) -> str:
         """`2.981 ± 0.015`, or the mean alone where there is no spread or none is known."""
@@ -208,10 +209,6 @@ class Expedition(Struct, frozen=True):
     evaluations: int
     started: int
     ended: int | None
-
-
-def _finite(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ CREATE TABLE text (hash TEXT PRIMARY KEY, body BLOB NOT NULL);
 _INSERT_EVENT = "INSERT INTO event (seq, time, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
 _INSERT_TEXT = "INSERT OR IGNORE INTO text (hash, body) VALUES (?, ?)"
 
+CACHE = 256  # kB of pages that SQLite keeps; the system keeps them, too, and a night fills whatever there is
 LONG = 60_000  # events from which on it is worth while to start processes that check them
 
 
@@ -382,6 +383,7 @@ def _fold(db: sqlite3.Connection) -> None:
 def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     mode = "ro" if read_only else "rwc"
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    db.execute(f"PRAGMA cache_size = -{CACHE}")
     if not read_only:
         if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise LedgerError(f"the file system of {path} cannot hold a ledger; set runs: to a folder on a local disk")

@@ -15,22 +15,22 @@ class Bandit:
     def __init__(self, prior: Mapping[str, float]) -> None:
         """`prior`: arm -> pay per pull expected before anything is known, > 0. Order breaks ties."""
         self._prior = dict(prior)
-        self._pulls = dict.fromkeys(prior, 0.0)
-        self._pay = dict.fromkeys(prior, 0.0)
+        self._tallies = {arm: [0.0, 0.0] for arm in prior}  # pulls and pay
 
     def told(self, arm: str, pay: float) -> None:
         """One pull of `arm` paid `pay`, in [0, 1]. Unknown arms are ignored."""
         if arm not in self._prior:
             return
-        for name in self._prior:
-            self._pulls[name] *= DISCOUNT
-            self._pay[name] *= DISCOUNT
-        self._pulls[arm] += 1.0
-        self._pay[arm] += pay
+        for tally in self._tallies.values():
+            tally[0] *= DISCOUNT
+            tally[1] *= DISCOUNT
+        self._tallies[arm][0] += 1.0
+        self._tallies[arm][1] += pay
 
     def rate(self, arm: str) -> float:
         """Expected pay per pull."""
-        return (self._pay[arm] + PRIOR_PULLS * self._prior[arm]) / (self._pulls[arm] + PRIOR_PULLS)
+        pulls, pay = self._tallies[arm]
+        return (pay + PRIOR_PULLS * self._prior[arm]) / (pulls + PRIOR_PULLS)
 
     def shares(self, arms: Iterable[str] | None = None) -> dict[str, float]:
         """Shares of the arms (all, or those given): proportional to their rates, at least FLOOR each, summing to 1."""

@@ -48,18 +48,19 @@ class NoiseGate:
 
     def told(self, population: Population, variant: str) -> Crowning | None:
         """Judge the claim of the variant that was just read, or of the incumbent."""
-        self._held = self._held + 1 if population.incumbent == self._incumbent else 0
-        self._incumbent = population.incumbent
-        weighed, self._weighed = self._weighed, (population.incumbent, self.champion, population.noise)
+        incumbent, champion = population.incumbent, self.champion
+        self._held = self._held + 1 if incumbent == self._incumbent else 0
+        self._incumbent = incumbent
+        weighed, self._weighed = self._weighed, (incumbent, champion, population.noise)
         again = self._weighed != weighed or variant in weighed  # else the incumbent's claim is what it was
-        best = population.loss(self.champion) if self.champion else math.inf
-        for claimant in dict.fromkeys((variant, population.incumbent if again else None)):
+        best = population.loss(champion) if champion else math.inf
+        for claimant in (variant, incumbent) if again and incumbent != variant else (variant,):
             if claimant is None or not population.loss(claimant) < best or population.barred(claimant):
                 continue
-            if self.champion is None:
+            if champion is None:
                 self.champion = claimant
                 return None
-            estimate, holder = population.estimate(claimant), population.estimate(self.champion)
+            estimate, holder = population.estimate(claimant), population.estimate(champion)
             if self._deserves(estimate, holder, population.noise):
                 return self._crown(claimant, estimate, holder)
         return None
