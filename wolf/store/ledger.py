@@ -383,7 +383,7 @@ def _fold(db: sqlite3.Connection) -> None:
 def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     mode = "ro" if read_only else "rwc"
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
-    with suppress(sqlite3.DatabaseError):  # this looks at the schema, and whoever reads will say what is wrong there
+    with suppress(sqlite3.Error, ValueError):  # it reads the schema, and what is wrong there is for others to say
         db.execute(f"PRAGMA cache_size = -{CACHE}")
     if not read_only:
         if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
