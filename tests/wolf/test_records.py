@@ -28,6 +28,12 @@ def test_a_run_on_disk_reads_back_as_it_was_told(story: Story, write_run: WriteR
     assert len(read.files(read.champion or "")["train.py"]) > 50
 
 
+def test_a_run_is_one_line_where_a_notebook_shows_it(write_run: WriteRun, tmp_path: Path, story: Story) -> None:
+    path = write_run(tmp_path / "demo")
+    assert repr(load_run(path)) == f"<Run {path}: finished, 40 evaluations>"
+    assert repr(Run.of(story(end="stopped"))) == "<Run demo: stopped, 40 evaluations>"
+
+
 def test_status_tells_how_a_run_ended(write_run: WriteRun, tmp_path: Path) -> None:
     for end, status in (("finished", "finished"), ("stopped", "stopped"), ("", "killed")):
         assert load_run(write_run(tmp_path / f"run-{status}", end=end)).status == status

@@ -33,7 +33,7 @@ LEDGER = "ledger.db"
 ENDS = ("stopped", "aborted", "finished")  # events after which nobody is working on a run
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
 class Run:
     """One run, folded from its events in order.
 
@@ -169,6 +169,9 @@ class Run:
             case kind if kind in ENDS:
                 self.working, self.waiting, self.reason = {}, {}, body.get("reason") or ""
                 self.final = body if event.kind == "finished" else None
+
+    def __repr__(self) -> str:  # one line: a notebook shows it, and a whole history would drown the page
+        return f"<Run {self.path or self.header.name}: {self.status}, {self.evaluations} evaluations>"
 
     @property
     def status(self) -> str:
@@ -344,11 +347,9 @@ class Run:
     def _travel(self, body: Mapping[str, Any]) -> None:
         before = self.expeditions.get(body["id"])
         same = {name: body[name] for name in ("id", "kind", "origin", "allowance", "best", "outcome", "evaluations")}
-        self.expeditions[body["id"]] = Expedition(
-            **same,
-            started=before.started if before else self.evaluations,
-            ended=self.evaluations if body["state"] == "settled" else None,
-        )
+        started = before.started if before else self.evaluations
+        ended = self.evaluations if body["state"] == "settled" else None
+        self.expeditions[body["id"]] = Expedition(**same, started=started, ended=ended)
 
 
 def load_run(where: str | Path | None = None) -> Run:
@@ -384,8 +385,7 @@ def find_run(where: str | Path | None = None) -> Path:
         path = Path("runs") / path
     if (path / LEDGER).is_file():
         return path
-    runs = [ledger.parent for ledger in path.glob(f"*/{LEDGER}")]
-    if runs:
+    if runs := [ledger.parent for ledger in path.glob(f"*/{LEDGER}")]:
         return max(runs, key=lambda run: (touched(run), run.name))
     if where is None:
         raise UsageError("no run in ./runs: start one with `wolf run CONFIG`, or name the folder where yours are")
