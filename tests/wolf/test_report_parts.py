@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wolf.reading.records import Run, load_run
+from wolf.reading.rows import Belief
 from wolf.report import landscape, sides, story, texts, vain
 from wolf.report.descent import descent
 from wolf.report.effects import effects
@@ -132,6 +133,24 @@ def test_answers_say_what_is_asked_in_the_morning(demo: Run) -> None:
     assert "1 expedition set out: 1 found a new champion." in said["Where did it get stuck, and what got it out?"]
     assert "evaluations failed, most often" in said["What was tried in vain?"]
     assert said["What did it cost?"].startswith("80 evaluations in 3m 40s")
+
+
+@pytest.mark.parametrize(
+    ("better", "said"),
+    [
+        (-0.02, "is 0.020 behind."),
+        (0.0, "is level with it."),
+        (0.02, "is 0.020 ahead by its mean, but ± 0.090 against ± 0.015."),
+    ],
+)
+def test_the_closest_miss_is_never_a_negative_number_behind(better: float, said: str) -> None:
+    from tests.wolf.conftest import make_events
+
+    run = Run.of(make_events())
+    miss, champion = story.misses(run, 1)[0], run.champion or ""
+    first = run.beliefs[champion]
+    run.beliefs = {champion: first, miss: Belief(first.mean - better, 0.09, 1)}
+    assert f"The closest miss, {miss[:8]}, {said}" in dict(story.answers(run))["What was tried in vain?"]
 
 
 def test_droughts_are_the_stretches_between_crowns(demo: Run) -> None:

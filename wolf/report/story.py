@@ -157,8 +157,10 @@ def _vain(run: Run) -> Iterator[str]:
     if closest and run.champion:
         gain = run.gain(run.champion, closest[0])
         if gain is not None:
-            size = number(gain.mean, places(run))
-            yield f"The closest miss, {closest[0][:8]}, is {f'{size} behind' if float(size) else 'level with it'}."
+            size = number(abs(gain.mean), digits := places(run))
+            mine, its = (number(run.beliefs[id].sigma, digits) for id in (run.champion, closest[0]))
+            where = f"{size} behind" if gain.mean > 0 else f"{size} ahead by its mean, but ± {its} against ± {mine}"
+            yield f"The closest miss, {closest[0][:8]}, is {where if float(size) else 'level with it'}."
 
 
 def _cost(run: Run) -> Iterator[str]:
