@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wolf.reading.difference import describe, knob_changes, line_diff
+from wolf.reading.lines import workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
 from wolf.reading.spending import spent
@@ -166,7 +167,7 @@ def _vain(run: Run) -> Iterator[str]:
 def _cost(run: Run) -> Iterator[str]:
     seconds = (run.final or {}).get("seconds") or run.seconds
     judged = sum(told.seconds for told in run.told)
-    yield f"{run.evaluations} evaluations in {duration(seconds)}, {duration(judged)} of it in the judge."
+    yield f"{run.evaluations} evaluations in {duration(seconds)}; {workers(run)} judged for {duration(judged)} in all."
     paid, asked = spent(run)
     if paid is None:
         yield f"What the judge charged is not known; proposals cost ${asked:.2f}."
