@@ -36,6 +36,12 @@ def test_a_folder_is_not_said_to_be_no_file(tmp_path: Path) -> None:
     assert "mine is a folder; name the file, such as mine/task.yaml" in refused("check", "./mine")
 
 
+def test_a_run_is_no_configuration_and_its_folder_holds_none() -> None:
+    assert CliRunner().invoke(main, ["run", "knobs", "budget.evaluations=1"]).exit_code == 0
+    (run,) = Path("runs").iterdir()
+    assert f"{run} is a run; `wolf resume {run}` goes on with it" in refused("run", str(run))
+
+
 def test_a_huge_file_is_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "huge.yaml").write_text("a" * 1_000_001)
     assert "huge.yaml: is no configuration: 1.0 MB, and 1 MB at most are read" in refused("check", "huge.yaml")

@@ -41,6 +41,8 @@ def find(name: str, folder: Path | None = None) -> Path:
         path = Path(folder or "", Path(name).expanduser())
         if path.is_file():
             return path
+        if (path / "ledger.db").is_file():
+            raise UsageError(f"{path} is a run; `wolf resume {path}` goes on with it, `wolf report {path}` shows it")
         if path.is_dir():
             raise UsageError(f"{path} is a folder; name the file, such as {path / 'task.yaml'}")
         raise UsageError(f"there is no file {path}; `wolf init` makes a first configuration")
