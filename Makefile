@@ -9,7 +9,7 @@ ARMS   := greedy,random,restart,anneal,tpe,cmaes,wolf
 .PHONY: help setup demo test test-all bench-scoring check format bench bench-landscapes bench-truth bench-stuck bench-ablations bench-engine scale bench-engines bench-noise bench-training bench-judges bench-unseen train-readers faults soak coverage mutants docs wheel sbom clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "making $(VENV): a minute or two"

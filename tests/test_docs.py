@@ -331,3 +331,9 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
              (ROOT / package).rglob("*.py")}  # fmt: skip
     named = set(re.findall(r"`(\w+\.py)`", text))
     assert len(named) > 50 and not named - files
+
+
+def test_make_help_is_a_table() -> None:
+    said = subprocess.run(["make", "-C", str(ROOT), "--no-print-directory", "help"], capture_output=True, text=True)
+    starts = [len(found) for found in re.findall(r"^  make [a-z-]+ +", said.stdout, re.MULTILINE)]
+    assert len(starts) > 20 and len(set(starts)) == 1
