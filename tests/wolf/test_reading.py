@@ -17,8 +17,9 @@ from wolf.commands.export import export
 from wolf.commands.reading import diff, show, top, tree
 from wolf.errors import SetupError, UsageError
 from wolf.reading.difference import at_an_end, knob_changes
-from wolf.reading.records import load_run
-from wolf.reading.tables import TABLES
+from wolf.reading.records import Run, load_run
+from wolf.reading.tables import TABLES, write_results_tsv
+from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 
 WriteRun = Callable[..., Path]
@@ -184,6 +185,20 @@ def test_results_tsv_is_autoresearchs(wolf: Call) -> None:
     assert len(crashes) == 5 and {(row[1], row[2]) for row in crashes} == {("0.000000", "0.0")}
     kept = [float(row[1]) for row in rows if row[3] == "keep"]
     assert len(kept) == 1 + len(load_run("demo").crowned)
+
+
+def test_results_tsv_keeps_what_is_handed_over_though_it_was_never_crowned(story: Callable[..., list[Event]]) -> None:
+    run = Run.of(story(end="stopped"))
+    rival = next(told for told in reversed(run.searched) if told.ok and told.outcome == "admitted")
+    told = next(event for event in reversed(run.events) if event.kind == "told")
+    ahead = {**told.body, "champion": {"id": rival.variant, "mean": 1.0, "sigma": 0.1, "n": 1}, "ordinal": 99}
+    run.add(Event(told.seq + 1, told.time + 1, "told", ahead))
+    out = io.StringIO()
+    write_results_tsv(run, out)
+    rows = [row.split("\t") for row in out.getvalue().splitlines()]
+    assert run.champion == rival.variant and rival.variant not in {crown.variant for crown in run.crowned}
+    assert [row[3] for row in rows if row[0] == rival.variant[:7]][-1] == "keep"
+    assert sum(row[3] == "keep" for row in rows) == 2 + len(run.crowned)
 
 
 def test_export_writes_to_a_file(wolf: Call, tmp_path: Path) -> None:

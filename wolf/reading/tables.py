@@ -177,12 +177,16 @@ def write_results_tsv(run: Run, out: TextIO) -> None:
     """The `results.tsv` of autoresearch: tab-separated commit, metric, memory, keep | discard | crash, description.
 
     `commit` is the beginning of the variant's id. `keep` means that the champion's crown moved to it (or that it is
-    the baseline), which is what keeping a commit means there. A failure has 0.000000 and 0.0.
+    the baseline), which is what keeping a commit means there; what is handed over is kept, too, at its last reading, if
+    its lead was too small for a crown. A failure has 0.000000 and 0.0.
     """
+    handed = {run.champion} - {run.header.seed_variant} - {crown.variant for crown in run.crowned}
+    keeps = {told.ordinal for told in run.told[:1]}
+    keeps |= {*[told.ordinal for told in run.searched if told.ok and told.variant in handed][-1:]}
     out.write(f"commit\t{run.header.metric}\tmemory_gb\tstatus\tdescription\n")
     for told in run.searched:
         asked = run.asked.get(told.ordinal)
-        kept = told.outcome == "crowned" or told.ordinal == run.told[0].ordinal
+        kept = told.outcome == "crowned" or told.ordinal in keeps
         status = "crash" if not told.ok else "keep" if kept else "discard"
         memory = told.metrics.get("peak_vram_mb", 0.0) / 1024 if told.ok else 0.0
         what = line((asked.note or asked.origin) if asked else told.purpose)
