@@ -147,3 +147,42 @@ def test_the_bar_is_one_in_a_thousand() -> None:
     from scipy.special import ndtr
 
     assert ndtr(-CROWNING_Z) < 0.0011
+
+
+class Forgetful(NoiseGate):
+    """Weighs the incumbent's claim anew with every reading, whether anything has changed or not."""
+
+    def told(self, population: Population, variant: str) -> Crowning | None:
+        self._weighed = None, None, None
+        return super().told(population, variant)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_claim_is_weighed_again_whenever_that_could_change_the_answer(seed: int, enabled: bool) -> None:
+    """Progress, luck, readings of anybody, votes and vetoes."""
+    benches = [Bench(seed, enabled), Bench(seed, enabled)]
+    benches[1].gate.__class__ = Forgetful
+    for bench in benches:
+        rng, ids = random.Random(seed), [bench.seed]
+        for n in range(400):
+            match rng.choice(("new", "new", "new", "better", "read", "sway", "veto", "free")):
+                case "better":
+                    ids.append(bench.add(1.0 - n / 2000 - rng.random() / 20))
+                case "read":
+                    bench.read(rng.choice(ids))
+                case "sway":
+                    bench.population.sway({rng.choice(ids): rng.uniform(-0.1, 0.1)})
+                    bench.gate.steered(bench.population)
+                case "veto" if n % 5 == 0:
+                    bench.population.veto(rng.choice(ids), line=False)
+                    bench.gate.steered(bench.population)
+                case "free":
+                    bench.population.free(rng.choice(ids))
+                    bench.gate.steered(bench.population)
+                case _:
+                    ids.append(bench.add(1.0 + rng.random() / 20))
+    assert benches[0].crowned == benches[1].crowned
+    assert benches[0].crowned, "or it would say little"
+    assert benches[0].gate.champion == benches[1].gate.champion
+    assert benches[0].readings == benches[1].readings
