@@ -186,3 +186,16 @@ def test_a_claim_is_weighed_again_whenever_that_could_change_the_answer(seed: in
     assert benches[0].crowned, "or it would say little"
     assert benches[0].gate.champion == benches[1].gate.champion
     assert benches[0].readings == benches[1].readings
+
+
+def test_votes_against_the_champion_make_way_for_the_incumbent_at_once() -> None:
+    """Neither is read, and it is another variant that is told next."""
+    bench = Bench(2)
+    bench.add(0.96)
+    bench.last()
+    ahead = bench.population.incumbent
+    assert ahead not in (None, bench.gate.champion) and not bench.crowned, "a lead that could be luck"
+    bench.population.sway({bench.seed: 1.0})
+    bench.gate.steered(bench.population)
+    bench.add(2.0)
+    assert [crowning.variant for crowning in bench.crowned] == [ahead]
