@@ -25,6 +25,8 @@ def test_a_text_evolves_offline_and_its_finalists_are_shown_with_what_the_hold_o
     done = CliRunner().invoke(main, ["run", preset, "budget.evaluations=30", f"runs={tmp_path}", "workers.slots=1"])
     assert done.exit_code == 0, done.output
     (run,) = tmp_path.iterdir()
+    narrow = CliRunner().invoke(main, ["finalists", str(run)], env={"COLUMNS": "70"}).output
+    assert max(map(len, narrow.splitlines())) <= 70
     shown = CliRunner().invoke(main, ["finalists", str(run)])
     assert shown.exit_code == 0, shown.output
     assert "1. " in shown.output and "the original  rating" in shown.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 
 import click
@@ -34,17 +35,21 @@ def command(run: str | None, most: int, as_json: bool) -> None:
         body = {"finalists": rows, "warning": warned, "holdout": judgement(found), "judges": minutes(found)}
         click.echo(json_line(body))
         return
+    width = shutil.get_terminal_size((10_000, 24)).columns  # off a terminal a line is a line
     if warned:
-        click.echo(click.style(f"{warned}.", fg="yellow") + "\n")
+        click.echo(click.style(textwrap.fill(f"{warned}.", width), fg="yellow") + "\n")
     for one in shown:
-        click.echo(click.style(f"{one.title}  {one.figures}", bold=True))
+        click.echo(click.style(textwrap.fill(f"{one.title}  {one.figures}", width, subsequent_indent="   "), bold=True))
         for remark in one.remarks:
-            click.echo(f"   {line(remark, 240)}")
+            click.echo(textwrap.fill(line(remark, 240), width, initial_indent="   ", subsequent_indent="     "))
         if one.alike:
             click.echo(f"   {one.alike} more {'are' if one.alike > 1 else 'is'} much like it")
         for text in one.files.values():
             for paragraph in safe(text).strip().splitlines():
-                click.echo(textwrap.fill(paragraph, 100, initial_indent="   | ", subsequent_indent="   | ") or "   |")
+                click.echo(
+                    textwrap.fill(paragraph, min(width, 100), initial_indent="   | ", subsequent_indent="   | ")
+                    or "   |"
+                )
         click.echo()
     for sentence in said:
-        click.echo(safe(sentence))
+        click.echo(textwrap.fill(safe(sentence), width))
