@@ -190,3 +190,13 @@ def test_the_chart_is_one_svg_and_hostile_names_are_harmless() -> None:
     tree = ElementTree.fromstring(chart(result))
     assert tree.tag.endswith("svg") and "<b>&" in [node.text for node in tree.iter() if node.text]
     assert "confirm.seeds is 0" in table(result) and "> 3" in table(result)
+
+
+def test_in_a_narrow_terminal_an_arm_is_a_column() -> None:
+    runs = tuple(outcome(seed, 1.0, (3.0,)) for seed in range(3))
+    result = Standings((line("wolf", runs), line("greedy", runs)), "loss", Goal.MINIMIZE, 3, 2, None)
+    wide, narrow = table(result).splitlines(), table(result, 80).splitlines()
+    assert wide[0].startswith("| arm    | mean | 95 % interval |")
+    assert [row.split("|")[1].strip() for row in narrow[2:4]] == ["mean", "95 % interval"]
+    assert narrow[0].split() == ["|", "arm", "|", "wolf", "|", "greedy", "|"]
+    assert max(map(len, narrow)) <= 80 < max(map(len, wide))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
+import textwrap
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -84,28 +86,34 @@ def command(
         say("stopped; the same command goes on from here")
         ctx.exit(stopped)
     result = standings(chosen, entries, good)
-    text = table(result)
+    text, columns = table(result), shutil.get_terminal_size((10_000, 24)).columns
     made = {"json": json.dumps(result.to_dict(), indent=1) + "\n", "md": text, "svg": bands.chart(result)}
     for ending, content in made.items():
         (folder / f"comparison.{ending}").write_text(content, encoding="utf-8")
-    click.echo(json_line(result.to_dict()) if as_json else "\n" + text)
+    click.echo(json_line(result.to_dict()) if as_json else "\n" + table(result, columns))
     say(f"{folder}/comparison.md, .json and .svg (curves)")
 
 
-def table(result: Standings) -> str:
-    """The results as a Markdown table, with what the columns mean below it."""
+def table(result: Standings, width: int = 10_000) -> str:
+    """The results as a Markdown table, with what the columns mean below it; an arm is a column if rows are too wide."""
     runs = [run for line in result.lines for run in line.outcomes]
     places = decimals([*(line.high - line.mean for line in result.lines)]) if runs else 4
     cursed, good = any(line.curse for line in result.lines), result.good is not None
     heads = ["arm", "mean", "95 % interval", "median", "against", "gain", "95 % interval", "wins", "P(better)",
              "p (Holm)", "reached after", *(["curse"] if cursed else []), *(["good"] if good else [])]  # fmt: skip
-    rows = [heads, ["---"] * len(heads)] + [_cells(result, line, places, cursed, good) for line in result.lines]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    said = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
+    rows = [heads, *(_cells(result, line, places, cursed, good) for line in result.lines)]
+    said = _drawn(rows)
+    if len(said[0]) > width:
+        said = _drawn([list(row) for row in zip(*rows, strict=True)])
+    return "\n".join([*said, "", *(textwrap.fill(note, width) for note in _notes(result))]) + "\n"
+
+
+def _drawn(rows: list[list[str]]) -> list[str]:
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    said = ["| " + " | ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)) + " |" for row in rows]
     said[1] = said[1].replace(" ", "-")
-    return "\n".join([*said, "", *_notes(result)]) + "\n"
+    return said
 
 
 def _cells(result: Standings, line: Line, places: int, cursed: bool, good: bool) -> list[str]:
