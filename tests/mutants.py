@@ -32,7 +32,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
-    "wolf/store/ledger.py": ["tests/wolf/test_ledger.py"],
+    "wolf/store/ledger.py": ["tests/wolf/test_ledger.py", "tests/wolf/test_chain.py"],
+    "wolf/store/chain.py": ["tests/wolf/test_chain.py", "tests/wolf/test_ledger.py"],
+    "wolf/store/contents.py": ["tests/wolf/test_ledger.py", "tests/wolf/test_chain.py"],
     "wolf/store/lock.py": ["tests/wolf/test_ledger.py"],
     "wolf/store/mishaps.py": ["tests/wolf/test_ledger.py"],
     "wolf/control/stopping.py": ["tests/wolf/test_stopping.py"],
