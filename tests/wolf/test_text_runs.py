@@ -20,13 +20,11 @@ from wolf.settings.config import load
 
 @pytest.mark.parametrize("preset", ["headline", "argument"])
 def test_a_text_evolves_offline_and_its_finalists_are_shown_with_what_the_hold_out_says(
-    preset: str, tmp_path: Path
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = CliRunner().invoke(main, ["run", preset, "budget.evaluations=30", f"runs={tmp_path}", "workers.slots=1"])
     assert done.exit_code == 0, done.output
     (run,) = tmp_path.iterdir()
-    narrow = CliRunner().invoke(main, ["finalists", str(run)], env={"COLUMNS": "70"}).output
-    assert max(map(len, narrow.splitlines())) <= 70
     shown = CliRunner().invoke(main, ["finalists", str(run)])
     assert shown.exit_code == 0, shown.output
     assert "1. " in shown.output and "the original  rating" in shown.output
@@ -36,6 +34,8 @@ def test_a_text_evolves_offline_and_its_finalists_are_shown_with_what_the_hold_o
     scores = [row["score"] for row in body["finalists"]]
     assert 2 <= len(scores) <= 3 and scores == sorted(scores, reverse=True)
     assert all("holdout" in row and row["files"] for row in body["finalists"])
+    monkeypatch.setattr("wolf.commands.finalists.columns", lambda: 70)
+    assert max(map(len, CliRunner().invoke(main, ["finalists", str(run)]).output.splitlines())) <= 70
 
 
 def test_a_check_in_asks_about_texts_that_differ(tmp_path: Path) -> None:

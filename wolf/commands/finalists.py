@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 
 import click
@@ -12,7 +11,7 @@ from wolf.errors import UsageError
 from wolf.reading.ballotbox import minutes
 from wolf.reading.finalists import finalists, judgement
 from wolf.reading.records import load_run
-from wolf.reading.terminal import json_line, line, safe
+from wolf.reading.terminal import columns, json_line, line, safe
 from wolf.reading.verdict import verdict
 
 
@@ -35,7 +34,7 @@ def command(run: str | None, most: int, as_json: bool) -> None:
         body = {"finalists": rows, "warning": warned, "holdout": judgement(found), "judges": minutes(found)}
         click.echo(json_line(body))
         return
-    width = shutil.get_terminal_size((10_000, 24)).columns  # off a terminal a line is a line
+    width = columns()
     if warned:
         click.echo(click.style(textwrap.fill(f"{warned}.", width), fg="yellow") + "\n")
     for one in shown:

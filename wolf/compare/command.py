@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import textwrap
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wolf.commands.locking import choose_level, sandbox_options
-from wolf.reading.terminal import decimals, json_line, number
+from wolf.reading.terminal import columns, decimals, json_line, number
 
 if TYPE_CHECKING:
     from wolf.compare.standings import Line, Standings
@@ -86,11 +85,11 @@ def command(
         say("stopped; the same command goes on from here")
         ctx.exit(stopped)
     result = standings(chosen, entries, good)
-    text, columns = table(result), shutil.get_terminal_size((10_000, 24)).columns
+    text = table(result)
     made = {"json": json.dumps(result.to_dict(), indent=1) + "\n", "md": text, "svg": bands.chart(result)}
     for ending, content in made.items():
         (folder / f"comparison.{ending}").write_text(content, encoding="utf-8")
-    click.echo(json_line(result.to_dict()) if as_json else "\n" + table(result, columns))
+    click.echo(json_line(result.to_dict()) if as_json else "\n" + table(result, columns()))
     say(f"{folder}/comparison.md, .json and .svg (curves)")
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,6 +31,11 @@ def line(text: str, width: int | None = None) -> str:
     """`text` as one harmless line, cut with an ellipsis after `width` characters."""
     flat = " ".join(safe(text).split())
     return flat if width is None or len(flat) <= width else flat[: max(0, width - 1)].rstrip() + "…"
+
+
+def columns() -> int:
+    """How many characters fit into a line of the terminal; more than any line has where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
 def json_line(value: Any) -> str:
