@@ -150,7 +150,8 @@ def _notes(result: Standings) -> list[str]:
         "gain: mean difference within the pairs, positive is better. P(better): paired bootstrap. p: sign-flip test, "
         "Holm-corrected. reached after: median evaluations until the search believed it was where the baseline's "
         "believed it had ended.",
-        *([f"{count} pairs cannot show a difference at p < 0.05, whatever it is; six are the least."] * (count < 6)),
+        *([f"{count} pairs cannot show a difference at p < 0.05, whatever it is and whatever P(better) says; six are "
+           "the least."] * (count < 6)),
         *(["curse: how much better the search took its champion to be than it was on fresh seeds (± standard error)."]
           if any(line.curse for line in result.lines) else []),
         *([f"good: runs that ended at {result.good:g} or better."] if result.good is not None else []),
