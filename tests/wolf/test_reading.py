@@ -50,6 +50,13 @@ def test_top_ranks_by_estimate_and_counts_failures(wolf: Call) -> None:
     assert "5 failed:" in lines and any(line.startswith("   4 × crashed: ValueError") for line in lines)
 
 
+def test_top_fits_a_narrow_terminal_and_breaks_no_word(wolf: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = wolf("top").splitlines()[1]
+    monkeypatch.setattr("wolf.commands.reading.columns", lambda: 70)
+    lines = wolf("top").splitlines()
+    assert max(map(len, lines[1:])) <= 70 and " ".join(lines[1:3]) == whole
+
+
 def test_top_for_machines(wolf: Call) -> None:
     found = json.loads(wolf("top", "demo", "--json"))
     means = [row["mean"] for row in found["variants"]]

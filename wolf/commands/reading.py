@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import sys
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ import click
 from wolf.commands.which import named, named_arguments, run_argument
 from wolf.reading.records import Run, load_run
 from wolf.reading.rows import Belief
-from wolf.reading.terminal import json_line, line, number, safe
+from wolf.reading.terminal import columns, json_line, line, number, safe
 from wolf.reading.verdict import places, verdict
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
@@ -41,7 +40,7 @@ def top(run: str | None, count: int, as_json: bool) -> None:
         return
     digits = places(found)
     click.echo(f"{found.path} · {found.status} · {found.evaluations} evaluations · {len(found.variants)} variants")
-    click.echo(verdict(found).sentence + "\n")
+    click.echo(textwrap.fill(verdict(found).sentence, columns()) + "\n")
     click.echo(f"{'':>4} {line(found.header.metric, 9):>9} {'±':>7} {'n':>3}  {'variant':<12}  {'made by':<18}  what")
     for rank, id in enumerate(best, 1):
         belief, proposal = found.beliefs[id], found.variants[id]
@@ -185,7 +184,7 @@ def _json(value: Any) -> None:
 
 def _line(text: str) -> None:
     """One line, cut to the terminal's width if there is one."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(text)
+    width = columns()
     click.echo(text if len(text) <= width else text[: width - 1] + "…")
 
 
