@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -99,3 +100,49 @@ def test_one_core_checks_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("subprocess.Popen", lambda *a, **k: pytest.fail("no core for it"))
     with Ledger.open(run) as ledger:
         assert ledger.last.seq == LAST
+
+
+def test_what_cannot_be_read_is_not_sound(run: Path) -> None:
+    assert not chain.sound(run / "nothing.db", 0, LAST)
+    (run / "text.db").write_text("no ledger " * 1000)
+    assert not chain.sound(run / "text.db", 0, LAST)
+
+
+@pytest.mark.parametrize(("cores", "helpers"), [(1, 0), (2, 1), (3, 2), (4, 3), (64, 3)])
+def test_one_core_is_left_for_the_caller(run: Path, monkeypatch: pytest.MonkeyPatch, cores: int, helpers: int) -> None:
+    """Each helper has its part, together they have all of it, and one who says no is enough."""
+    asked: list[list[str]] = []
+
+    class Helper:
+        def __init__(self, words: list[str], **_: object) -> None:
+            asked.append(words[-2:])
+
+        def wait(self) -> int:
+            return int(asked[-1] is no)
+
+        def kill(self) -> None:
+            pass
+
+    no: list[str] = []
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)))
+    monkeypatch.setattr("subprocess.Popen", Helper)
+    with chain.checked(run / "ledger.db", 600) as sound:
+        assert sound() is (helpers > 0)
+        assert len(asked) == helpers
+        if helpers:
+            assert [first for first, _ in asked] == ["0", *(last for _, last in asked[:-1])]
+            assert asked[-1][1] == "600"
+            no = asked[-1]
+            assert sound() is False
+
+
+def test_helpers_end_with_whoever_asked_them(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\necho $$ >> "{tmp_path}/pids"\nexec sleep 100\n')
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    with chain.checked(run / "ledger.db", LAST):
+        while not (tmp_path / "pids").exists() or len((tmp_path / "pids").read_text().split()) < 3:
+            time.sleep(0.01)
+    for pid in (tmp_path / "pids").read_text().split():
+        assert not Path("/proc", pid).exists()
