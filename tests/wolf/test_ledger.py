@@ -521,3 +521,17 @@ def test_kinds_and_events_that_name_something(tmp_path: Path) -> None:
         assert [event.body for event in ledger.events(naming="abc")] == [{"variant": "abc"}]
     with Ledger.open(tmp_path / "r") as again:
         assert again.kinds == {"run", "told", "null"}
+
+
+def test_a_run_at_rest_is_read_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a read-only mount; a run under way, whose log is there, is read as ever."""
+    run = tmp_path / "r"
+    events, there = filled(run, 3), sorted(os.listdir(run))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with Ledger.open(run) as reader:
+        assert list(reader.events()) == events
+        assert sorted(os.listdir(run)) == there, "not even a log was made"
+    with Ledger.open(run, write=True) as writer:
+        new = writer.append([("told", {"ordinal": 3})])
+        with Ledger.open(run) as reader:
+            assert list(reader.events()) == [*events, *new]
