@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,35 @@ def test_a_missing_file_is_a_broken_setup(tmp_path: Path) -> None:
 def test_a_call_has_a_shape() -> None:
     with pytest.raises(ValueError, match="call"):
         FunctionJudge(call="judge.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def score(folder, seed): ...\n", "which is not in judge.py: did you mean score?"),
+        ("import math\n\ndef measure(folder, seed): ...\n", "which is not in judge.py: it has measure"),
+        ("LIMIT = 3\n", "which is not in judge.py: it has no function"),
+    ],
+)
+def test_a_function_that_is_not_there_is_missed_before_anything_runs(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "judge.py").write_text(text)
+    with pytest.raises(JudgeError, match=f"judge.call names scores, {re.escape(said)}"):
+        FunctionJudge(call="judge.py:scores").check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def scores(folder, seed): ...\n",
+        "from elsewhere import measure as scores\n",
+        "from elsewhere import *\n",
+        "scores = lambda folder, seed: 1.0\n",
+        "if True:\n    class scores: ...\n",
+        "def __getattr__(name): ...\n",
+        "def (\n",
+        "",
+    ],
+)
+def test_a_function_that_may_be_there_is_not_missed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "judge.py").write_text(text)
+    FunctionJudge(call="judge.py:scores").check(tmp_path)
