@@ -129,6 +129,18 @@ def test_check_says_that_a_file_cannot_be_read_as_python(here: Path) -> None:
     assert re.search(r"note +forecast\.py: this Python cannot read it \(line 3: .+\), so it has no knobs", output)
 
 
+def test_check_says_what_a_range_without_its_colon_is_worth(here: Path) -> None:
+    text = (here / "forecast.py").read_text()
+    assert "without a colon" not in wolf("check", "task.yaml").output
+    (here / "forecast.py").write_text(text.replace("# knob: 0.01 .. 1", "# knob 0.01 .. 1", 1))
+    number = next(n for n, line in enumerate(text.splitlines(), 1) if "# knob: 0.01 .. 1" in line)
+    output = " ".join(wolf("check", "task.yaml").output.split())
+    assert (
+        f"forecast.py, line {number}: `# knob 0.01 .. 1` says nothing without a colon: write `# knob: 0.01 .. 1`"
+        in output
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wolf.settings.config import BudgetConfig, Config
 
 
+COLONLESS = re.compile(r"#\s*knobs?\s+(\S+\s*\.\.\s*\S.*)")
 ABSENT = "(only in templates)"
 
 
@@ -87,6 +89,15 @@ def _unparsed(files: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}: this Python cannot read it ({why}), so it has no knobs"
 
 
+def _colonless(files: Mapping[str, str]) -> Iterator[str]:
+    """Says of comments that look like the range of a knob that they are none."""
+    for name, text in files.items():
+        for number, said in enumerate(text.splitlines(), 1):
+            if slip := COLONLESS.search(said):
+                wrong, right = line(slip[0]), line(slip[1])
+                yield f"{name}, line {number}: `{wrong}` says nothing without a colon: write `# knob: {right}`"
+
+
 def _crowded(config: Config) -> Iterator[str]:
     """Says so where more is to run at a time than this machine has cores for."""
     from wolf.workers.slots import cores
@@ -136,7 +147,7 @@ def plan(config: Config) -> Plan:
         seconds_each=config.judge.seconds_each,
         seconds_expected=_total(*load, config.judge.seconds_expected),
         seconds=_total(*load, config.judge.seconds_each),
-        notes=(*config.judge.notes, *_unparsed(files), *_crowded(config)),
+        notes=(*config.judge.notes, *_unparsed(files), *_colonless(files), *_crowded(config)),
         runs=str(Path(config.runs).absolute()),
         spend=estimate(config),
         config=data,
