@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import linear_regression
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the replay, for which small matrices are many
 REPOSITORY = Path(__file__).parent.parent
 SAMPLE_SECONDS = 5.0
 RAMP_SECONDS = 20.0  # a session that is to be killed lives up to this

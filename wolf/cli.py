@@ -7,6 +7,7 @@ order, 143 by SIGTERM.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from difflib import get_close_matches
@@ -17,6 +18,10 @@ import click
 
 from wolf import _guard
 from wolf.errors import WolfError
+
+# Before numpy is imported: with several threads sums differ in their last digits, and one seed would lead elsewhere
+# on another machine. And the cores belong to the candidates, whose threads `workers.threads` sets.
+os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 COMMANDS = {  # name -> where it is, and what it does
     "run": ("wolf.commands.running:run", "search: evolve a target until the budget is spent"),

@@ -59,6 +59,16 @@ def test_help_lists_every_command_and_imports_none(tmp_path: Path) -> None:
     }
 
 
+def test_sums_are_made_by_one_thread_whatever_the_environment_says() -> None:
+    """Several add up in another order, and the last digits lead a search elsewhere."""
+    code = """import os, wolf.cli, numpy, scipy.linalg
+numpy.ones((700, 700)) @ numpy.ones((700, 700)); scipy.linalg.cholesky(numpy.eye(700))
+print(len(os.listdir("/proc/self/task")))"""
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "4", "OMP_NUM_THREADS": "4"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, env=env, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
+
+
 def test_help_answers_at_once() -> None:
     """In processor time, which a busy machine hardly changes, and without `make coverage` looking on."""
     best = min(_seconds([sys.executable, "-m", "wolf", "--help"]) for _ in range(3))

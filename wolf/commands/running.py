@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
 import signal
 import sys
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 from contextlib import suppress
 from typing import TYPE_CHECKING
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import textwrap
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the cores belong to the candidates
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -8,11 +8,6 @@ engine and stripped of control characters before that.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: small matrices, and the cores are busy with a run
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 from wolf.report.command import render, report
 
 __all__ = ["render", "report"]
