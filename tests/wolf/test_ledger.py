@@ -86,12 +86,13 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
+kinds = texts.filter(lambda kind: kind != "variant")  # those the ledger writes itself
 anything = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates too
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(texts, st.dictionaries(texts, values, max_size=4)), max_size=4),
+    st.lists(st.tuples(kinds, st.dictionaries(texts, values, max_size=4)), max_size=4),
     st.lists(st.dictionaries(anything, anything, max_size=3), max_size=3),
 )
 def test_what_goes_in_comes_out(tmp_path_factory, records, trees) -> None:
