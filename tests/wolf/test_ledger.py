@@ -536,3 +536,31 @@ def test_a_run_at_rest_is_read_where_nothing_can_be_written(tmp_path: Path, monk
         new = writer.append([("told", {"ordinal": 3})])
         with Ledger.open(run) as reader:
             assert list(reader.events()) == [*events, *new]
+
+
+def test_a_ledger_that_cannot_be_opened_or_recovered_is_left_as_it_was(tmp_path: Path) -> None:
+    """Nobody holds its lock afterwards, and no half-made ledger lies beside it."""
+    run = tmp_path / "r"
+    filled(run, 2)
+    with sqlite3.connect(run / "ledger.db") as db:
+        db.execute("UPDATE event SET body = '{}' WHERE seq = 1")
+    db.close()
+    there = sorted(os.listdir(run))
+    with pytest.raises(LedgerDamaged, match="at event 1"):
+        Ledger.open(run, write=True)
+    assert not held(run)
+    with pytest.raises(LedgerError, match="nothing can be recovered"):
+        recover(run)
+    assert not held(run)
+    assert sorted({*os.listdir(run)} - {"ledger.db-wal", "ledger.db-shm"}) == there
+
+
+def test_what_a_killed_recovery_left_is_no_obstacle(tmp_path: Path) -> None:
+    run = tmp_path / "r"
+    events = filled(run, 2)
+    with sqlite3.connect(run / "ledger.db") as db:
+        db.execute("UPDATE event SET body = '{}' WHERE seq = 3")
+    db.close()
+    (run / "ledger.new.db").write_text("half of a ledger\n" * 1000)
+    assert recover(run)[0] == 2
+    assert everything(run)[0] == events[:2]
