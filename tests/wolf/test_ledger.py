@@ -536,6 +536,9 @@ def test_a_run_at_rest_is_read_where_nothing_can_be_written(tmp_path: Path, monk
         new = writer.append([("told", {"ordinal": 3})])
         with Ledger.open(run) as reader:
             assert list(reader.events()) == [*events, *new]
+    with Ledger.create(tmp_path / "new", HEADER) as writer, Ledger.open(tmp_path / "new") as reader:
+        new = writer.append([("told", {"ordinal": 0})])
+        assert list(reader.events())[1:] == new, "also by a reader who was there before its log"
 
 
 def test_a_ledger_that_cannot_be_opened_or_recovered_is_left_as_it_was(tmp_path: Path) -> None:

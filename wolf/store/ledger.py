@@ -380,11 +380,16 @@ def _fold(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def _moving(path: Path) -> bool:
+    """Whether somebody writes to it, or was killed while doing so."""
+    log = Path(f"{path}-wal")
+    return lock.held(path.parent) or (log.exists() and log.stat().st_size > 0)
+
+
 def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     mode = "ro" if read_only else "rwc"
-    log = Path(f"{path}-wal")
-    if read_only and not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size):
-        mode = "ro&immutable=1"  # at rest, where SQLite cannot make the log that even a reader wants
+    if read_only and not os.access(path.parent, os.W_OK) and not _moving(path):
+        mode = "ro&immutable=1"  # SQLite cannot make the log there that even a reader wants
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
     with suppress(sqlite3.Error, ValueError):  # it reads the schema, and what is wrong there is for others to say
         db.execute(f"PRAGMA cache_size = -{CACHE}")
