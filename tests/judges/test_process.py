@@ -306,7 +306,7 @@ def test_a_supervisor_that_never_answers_is_given_up(
     monkeypatch.setattr("judges.process.GRACE_SECONDS", 0.3)
     monkeypatch.setattr("judges.process.os.kill", lambda pid, number: number == signal.SIGCONT or kill(pid, number))
     code = "import os, time; os.kill(os.getppid(), 19); time.sleep(60)"
-    finished = python(code, mark, tmp_path, seconds=0.5)
+    finished = python(code, mark, tmp_path, seconds=3)  # for Python to start, on a machine that is busy
     assert (finished.ok, finished.reason) == (False, "killed together with its supervisor")
     wait_until(lambda: not survivors(mark))
 
