@@ -154,9 +154,10 @@ class Terrain:
     def inherit(self, parent: int, moved: Mapping[int, float]) -> int:
         """Add a variant that stands where another does but for some knobs (column -> unit); returns its index."""
         row = self._row()
-        self._units[row] = self._units[parent]
+        units = self._units[row]
+        units[:] = self._units[parent]
         for column, unit in moved.items():
-            self._units[row, column] = unit
+            units[column] = unit
         self._structure_of[row] = self._structure_of[parent]
         return row
 

@@ -24,10 +24,6 @@ class Descent(Struct, frozen=True):
     base: Genome | str  # an ancestor's; of the one with this id, what its files say
     values: Mapping[str, Value]  # what differs
 
-    def child(self, values: Mapping[str, Value]) -> Descent:
-        """That of a child which differs in these."""
-        return Descent(self.base, {**self.values, **values})
-
 
 class Genomes:
     """Genome by variant; those that are not kept are parsed again when somebody asks."""
@@ -55,7 +51,7 @@ class Genomes:
         """Keep the genome of a newcomer, and return what tells where it stands; see `Population.expect`."""
         near = next(filter(self._kept.__contains__, variant.parents), None)
         if isinstance(genome, Heir) and near in (None, genome.parent):
-            self._kept[variant.id] = self._descent(near).child(genome.values) if near else Descent(variant.id, {})
+            self._kept[variant.id] = self._descent(near, genome.values) if near else Descent(variant.id, {})
             return genome
         like = self[near] if near else None
         if not isinstance(genome, Genome) or like is None or genome.shape is not like.shape:
@@ -92,6 +88,9 @@ class Genomes:
         columns = self._columns
         return {columns[name][0]: columns[name][1](value) for name, value in child.values.items()}
 
-    def _descent(self, variant: str) -> Descent:
+    def _descent(self, variant: str, values: Mapping[str, Value]) -> Descent:
+        """Of a child that differs from this variant in these."""
         known = self._kept[variant]
-        return Descent(known, {}) if isinstance(known, Genome) else known
+        if isinstance(known, Genome):
+            return Descent(known, values)
+        return Descent(known.base, {**known.values, **values})

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 
 def content_id(files: Mapping[str, str]) -> str:
@@ -24,8 +25,7 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """One candidate: the editable files of a target, in full.
 
     Attributes:
@@ -33,28 +33,18 @@ class Variant:
         parents: ids of the variants it was made from, most important first; empty for the seed.
         origin: the operator that made it, `family:name` (`seed`, `perturb:nudge`, `recombine:join`, `llm:edit`).
         note: one line of rationale. It may be wrong about what changed; the files are the truth.
-        id: content hash of `files`; parents, origin and note do not enter it.
+        id: content hash of `files`; parents, origin and note do not enter it. Whoever knows it may say so.
     """
 
     files: Mapping[str, str]
     parents: tuple[str, ...] = ()
     origin: str = "seed"
     note: str = ""
-    id: str = field(init=False)
+    id: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "id", content_id(self.files))
-
-    @classmethod
-    def mentioned(cls, id: str, parents: tuple[str, ...], origin: str, note: str, read: Read) -> Self:
-        """The variant with this id, of which a history speaks; `read` gets its files if somebody asks for them."""
-        variant, put = cls.__new__(cls), object.__setattr__  # it is frozen
-        put(variant, "files", Unread(read))
-        put(variant, "parents", parents)
-        put(variant, "origin", origin)
-        put(variant, "note", note)
-        put(variant, "id", id)
-        return variant
+        if not self.id:
+            force_setattr(self, "id", content_id(self.files))
 
     @property
     def read(self) -> bool:
@@ -70,7 +60,9 @@ Read = Callable[[], Mapping[str, str]]
 
 
 class Unread(Mapping[str, str]):
-    """Files that are read when somebody asks for one."""
+    """Files of which a history speaks, read when somebody asks for one."""
+
+    __slots__ = ("_files", "_read")
 
     def __init__(self, read: Read) -> None:
         self._read: Read | None = read

@@ -17,7 +17,7 @@ from population.evaluation import Doubt, Evaluation, Goal, Status
 from population.genome import Genome, changes
 from population.knobs import Space
 from population.pool import Population
-from population.variant import Variant, text_hash
+from population.variant import Unread, Variant, text_hash
 
 SEED = Variant({"t.py": "A = 0.5  # knob: 0 .. 1\nB = 3  # knob: 0 .. 9\nON = False\n"})
 SPACE = Space.of(SEED.files)
@@ -172,7 +172,7 @@ def test_what_is_only_mentioned_is_known_as_if_its_files_had_been_read(script: S
 
     def told(index: int, score: float | None) -> Admission:
         variant = VARIANTS[index]
-        mention = Variant.mentioned(variant.id, variant.parents, variant.origin, variant.note, lambda: files(variant))
+        mention = Variant(Unread(lambda: files(variant)), variant.parents, variant.origin, variant.note, variant.id)
         values = {k: new for k, (_, new) in changes(genomes[SEED.id], genomes[variant.id]).items()}
         hashes = {path: text_hash(text) for path, text in variant.files.items()}
         population.expect(mention, population.heir(SEED.id, values, hashes) if variant.parents else None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+SEEN = frozenset({"run", "resumed", "paused", "continued"})  # kinds of events that a clock goes by
+
 
 class Clock:
     """A fold over the events of earlier sessions, then a stopwatch."""
@@ -12,21 +14,19 @@ class Clock:
         """Nothing has been counted, and it stands still."""
         self._counted = 0.0
         self._since: float | None = None  # on the wall clock of events, then on the monotonic one
-        self._last = 0.0
 
-    def seen(self, kind: str, at: float) -> None:
-        """Take in an event of an earlier session, at Unix time `at`."""
+    def seen(self, kind: str, at: float, before: float) -> None:
+        """One of `SEEN` in an earlier session, at Unix time `at`; the event before it was at `before`."""
         if kind == "resumed":
-            self._stop(self._last)
+            self._stop(before)
         elif kind == "paused":
             self._stop(at)
         if kind in ("run", "resumed", "continued"):
             self._since = at
-        self._last = at
 
-    def resume(self, standing: bool) -> None:
-        """The events are all seen, and this session begins; `standing` still if the run is paused."""
-        self._stop(self._last)
+    def resume(self, standing: bool, last: float) -> None:
+        """This session begins, `standing` still if the run is paused; the last event before it was at `last`."""
+        self._stop(last)
         if not standing:
             self.start()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from wolf.control.clock import Clock
+from wolf.control.clock import SEEN, Clock
 from wolf.control.steering import Commit, Steering
 from wolf.store.events import Event
 
@@ -16,6 +16,7 @@ class Pace:
         """It stands still until `begin`."""
         self._steering = steering
         self._clock = Clock()
+        self._last = 0.0  # when the last event was that has been seen
         self._still = False  # whether it is paused, and the ledger says so
         self._deadline: float | None = None  # of an open check-in
 
@@ -26,15 +27,17 @@ class Pace:
 
     def seen(self, event: Event) -> None:
         """Take in any event of an earlier session."""
-        self._clock.seen(event.kind, event.time)
-        if event.kind == "paused":
-            self._still = True
-        elif event.kind == "continued":
-            self._move()
+        if event.kind in SEEN:
+            self._clock.seen(event.kind, event.time, self._last)
+            if event.kind == "paused":
+                self._still = True
+            elif event.kind == "continued":
+                self._move()
+        self._last = event.time
 
     def begin(self) -> None:
         """All events are seen, and this session begins."""
-        self._clock.resume(self._still)
+        self._clock.resume(self._still, self._last)
 
     def rest(self, commit: Commit, evaluations: int) -> None:
         """Nothing is under way, and nothing new may be asked for: stand still. The time does not count."""

@@ -117,7 +117,10 @@ class _Follower(Silence):
 
     def past(self, event: Event) -> None:
         """Fold it."""
-        self._past = self._folded(self._past, event)
+        if event.kind in FOLDED and self._past is not None:
+            self._past.fold(event)
+        else:
+            self._past = self._folded(self._past, event)
 
     def _fold(self, event: Event) -> Run | None:
         with self._lock:

@@ -320,8 +320,8 @@ class Run:
         """
         room = self.header.slots if self.told or not self.header.timed else 1
         while self.waiting and len(self.working) < room:
-            first = min(self.waiting)
-            self.working[first] = replace(self.waiting.pop(first), time=at)
+            first = self.waiting.pop(min(self.waiting))
+            self.working[first.ordinal] = first if first.time == at else replace(first, time=at)
 
     def _back(self, ordinal: int, at: float) -> None:
         for asked in (self._away, self.working, self.waiting):

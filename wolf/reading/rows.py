@@ -52,8 +52,7 @@ class Belief(Struct, frozen=True):
         if not body or (mean := body.get("mean")) is None or not math.isfinite(mean):
             return None
         sigma = body.get("sigma", body.get("se"))
-        known = sigma is not None and math.isfinite(sigma)
-        return Belief(float(mean), float(sigma) if known else math.inf, int(body.get("n", 0)))
+        return Belief(mean, math.inf if sigma is None else sigma, body.get("n", 0))
 
     def text(self, places: int) -> str:
         """`2.981 ± 0.015`, or the mean alone where there is no spread or none is known."""

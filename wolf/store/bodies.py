@@ -9,7 +9,7 @@ from typing import Any
 from population.admission import Admission
 from population.evaluation import Estimate, Evaluation, Goal, Status
 from population.genome import Heir
-from population.variant import Variant
+from population.variant import Unread, Variant
 from wolf.strategy.asks import Ask, Purpose, Strategy
 from wolf.strategy.escape import Expedition
 from wolf.strategy.gate import Crowning
@@ -49,7 +49,7 @@ def to_ask(
     id, predicted = body["variant"], body["predicted"]
     return Ask(
         body["ordinal"],
-        Variant.mentioned(id, tuple(body["parents"]), body["origin"], body["note"], lambda: files(id)),
+        Variant(Unread(lambda: files(id)), tuple(body["parents"]), body["origin"], body["note"], id),
         body["seed"],
         PURPOSES[body["purpose"]],
         body["expedition"],

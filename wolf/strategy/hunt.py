@@ -113,6 +113,8 @@ class Wolf:
         self._evaluations = evaluations
         self._options = options
         self._screen = screen
+        self._temper = MODELLED if screen.on else UNMODELLED
+        self.escape.patience = self._temper.patience
         self.ideas: Ideas | None = None
         self._bandit = Bandit({name: PRIOR_PAY[name] for name in names})
         self._asked = dict.fromkeys(Purpose, 0)
@@ -156,29 +158,24 @@ class Wolf:
 
     def told(self, ask: Ask, evaluation: Evaluation) -> Outcome:
         """The population, the gate, the bandit and the escape harness learn of it, in this order."""
-        before = self.population.incumbent
+        id, before = ask.variant.id, self.population.incumbent
         admission = self.population.tell(ask.variant, evaluation)
         if ask.purpose is Purpose.REPLICATE:
-            self._waiting.remove(ask.variant.id)
-        self.escape.patience = self._temper.patience
-        crowning = self._gate.told(self.population, ask.variant.id)
+            self._waiting.remove(id)
+        crowning = self._gate.told(self.population, id)
         crowned = crowning.variant if crowning else None
-        pay = self._pay(ask.variant.id, before, crowned)
+        pay = self._pay(id, before, crowned)
         if ask.purpose in (Purpose.HUNT, Purpose.DEPARTURE, Purpose.EXPEDITION):
             self._bandit.told(ask.variant.origin, pay)
         if self.ideas:
             self.ideas.told(ask, evaluation, pay)
-        trip = self.escape.told(self.population, ask.variant.id, ask.expedition, crowned)
+        trip = self.escape.told(self.population, id, ask.expedition, crowned)
         return Outcome(admission, crowning, trip)
 
     def steered(self) -> Expedition | None:
         """The gate and the escape harness learn who may not be a parent any more."""
         self._gate.steered(self.population)
         return self.escape.steered(self.population)
-
-    @property
-    def _temper(self) -> Temper:
-        return MODELLED if self._screen.on else UNMODELLED
 
     # The phases
 
