@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import sys
 import threading
 import types
@@ -363,6 +364,21 @@ def test_no_ray_and_no_cluster_are_sentences(ray: LittleRay, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SetupError, match="pip install 'auto-wolf"):
         cluster.connect("auto")
+
+
+def test_a_resumed_run_finds_the_cluster_of_another_night(ray: LittleRay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:2")
+    with pytest.raises(SetupError, match="set RAY_ADDRESS to where it is now"):
+        cluster.connect("127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        now = f"127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", now)
+        cluster.connect("127.0.0.1:1")
+        assert [how["address"] for how in ray.inits] == [now]
+        ray.inits.clear()
+        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+        cluster.connect(now)
+        assert [how["address"] for how in ray.inits] == [now], "what the run says comes first"
 
 
 def test_a_processor_has_a_name_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:

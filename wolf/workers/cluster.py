@@ -175,22 +175,33 @@ def connect(address: str) -> Any:
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
-            _reach(address)
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=_reachable(address), log_to_driver=False, logging_level="ERROR")
         except (OSError, RuntimeError, ValueError) as error:
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise SetupError(
                 f"no Ray cluster answers at workers.address: {address} ({said[0]}); start one with `ray start --head`, "
-                "or use workers.kind: local"
+                "set RAY_ADDRESS to where it is now, or use workers.kind: local"
             ) from error
     return ray
 
 
-def _reach(address: str) -> None:
-    """Raise `OSError` at once if nobody listens at `host:port`; Ray itself would try for minutes."""
+def _reachable(address: str) -> str:
+    """`address`, or RAY_ADDRESS if nobody listens there: a run that is resumed knows only its first cluster.
+
+    Raises:
+        OSError: if nobody listens at either; Ray itself would try for minutes.
+    """
     host, _, port = address.rpartition(":")
-    if host and port.isdigit() and "/" not in host:
+    if not host or not port.isdigit() or "/" in host:
+        return address
+    try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        return address
+    except OSError:
+        elsewhere = os.environ.get("RAY_ADDRESS", address)
+        if elsewhere == address:
+            raise
+        return _reachable(elsewhere)
 
 
 def width(address: str, threads: int, gpus_per_job: float) -> int:
