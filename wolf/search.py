@@ -67,7 +67,6 @@ class Search:
         self._strategy = strategy
         self._submit = submit
         self._ledger = ledger
-        self._rules = rules
         self._goal = goal
         self._judge = judge
         self._seed = seed
@@ -95,7 +94,7 @@ class Search:
         self._asks_person = checks is not None
         self._watch = Watch(strategy.population, seed_variant.id)
         able = able or Able(cohort=self._cohort)
-        self.steering = Steering(strategy, ledger.run_dir, seed_variant, able, checks or CheckIns())
+        self.steering = Steering(strategy, ledger.run_dir, seed_variant, able, checks or CheckIns(), rules)
         self._pace = Pace(self.steering)
 
     def run(self, witnesses: Sequence[Observer] = ()) -> Body | None:
@@ -143,7 +142,7 @@ class Search:
 
     def _listen(self) -> None:
         """What has a person said?"""
-        self.steering.hear(self._commit, self._evaluations, over=bool(self._confirming))
+        self.steering.hear(self._commit, self._evaluations, over=bool(self._confirming or self._ended))
         if records := self.steering.settle(idle=not self._open):
             self._commit(records)
         self.stop = max(self.stop, self.steering.stop)
@@ -159,7 +158,7 @@ class Search:
             return []
         if self._alarmed():
             return []
-        if ending := self._rules.ending(self._now()):
+        if ending := self.steering.rules.ending(self._now()):
             self._end(ending)
             return []
         if self.steering.due(self._evaluations):
@@ -172,7 +171,7 @@ class Search:
             self._proposer.plan(self._asks, self._strategy.escape.near)
             self._proposer.pump(self._commit)
         batch: list[Ask] = []
-        while len(self._open) + len(batch) < self._slots and self._rules.allows(
+        while len(self._open) + len(batch) < self._slots and self.steering.rules.allows(
             self._asks + len(batch), self._pace.seconds
         ):
             ask = self._injected(self._asks + len(batch)) or self._strategy.ask(self._asks + len(batch))
@@ -190,12 +189,12 @@ class Search:
 
     def _alarmed(self) -> bool:
         """Go back if the hold-out gives the alarm; whether there is somebody to ask about it before going on."""
-        ring = self._watch.ring(self._strategy.champion) if self._rules.alarm != "off" else None
+        ring = self._watch.ring(self._strategy.champion) if self.steering.rules.alarm != "off" else None
         if ring is None:
             return False
         self._commit([("alarm", alarm := ring.body(self._evaluations))])
         self._turn_back(alarm)
-        if self._asks_person and self._rules.ending(self._now()) is None:
+        if self._asks_person and self.steering.rules.ending(self._now()) is None:
             self._question(ring.reason)
         return self.steering.paused
 
@@ -245,7 +244,7 @@ class Search:
             return False
         if self.stop is Stop.DRAIN:
             return self._proposer.calls.waiting
-        return self._rules.allows(self._asks, self._pace.seconds) and self._proposer.owes(self._asks)
+        return self.steering.rules.allows(self._asks, self._pace.seconds) and self._proposer.owes(self._asks)
 
     def _confirmation_asks(self) -> list[Ask]:
         """Champion and seed on the same fresh seeds, all at once, but for those asked for already."""

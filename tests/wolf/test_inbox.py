@@ -98,6 +98,10 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
         (b'{"order": "instruction", "text": "  \\n "}', "instruction: text: it is empty"),
         (b'{"order": "vote", "better": "a", "worse": "b", "people": -1}', "vote: people"),
         (b'{"order": "inject", "files": {}}', "inject: files"),
+        (b'{"order": "budget"}', "budget: it names neither evaluations nor hours"),
+        (b'{"order": "budget", "evaluations": 0}', "budget: evaluations"),
+        (b'{"order": "budget", "hours": NaN}', "budget: hours"),
+        (b'{"order": "budget", "hours": 1e999}', "budget: hours"),
     ],
 )
 def test_garbage_is_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from wolf.cli import main
 from wolf.reading.records import Run
-from wolf.reading.spending import left, spent
+from wolf.reading.spending import budget, left, spent
 from wolf.store.events import Event
 
 Story = Callable[..., list[Event]]
@@ -61,6 +61,11 @@ def test_the_time_that_is_left_follows_the_pace(story: Story) -> None:
     assert rest == pytest.approx(min(part.seconds * (40 - done) / done, 1800 - part.seconds))
     assert (left(part, now + 10) or 0) != rest
     assert left(Run.of(events), now) is None and left(Run.of(events[:3], locked=True), now) is None
+    limits = {"evaluations": done + 1}
+    order = {"id": "1", "stamp": 1, "order": "budget", "by": "", "evaluations": done, "limits": limits}
+    part.add(Event(len(events), now, "intervention", order))
+    assert budget(part) == {**part.header.budget, **limits}
+    assert left(part, now) == pytest.approx(min(part.seconds / done, 1800 - part.seconds)), "a person changed it"
 
 
 def test_a_judge_that_asks_models_is_paid_once(story: Story) -> None:

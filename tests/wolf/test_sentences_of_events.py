@@ -152,6 +152,8 @@ def test_a_check_in_shows_the_finalists_again_after_a_resume(story: Story) -> No
         ("inject", {"variant": "a" * 12, "note": "mine"}, "put in aaaaaaaa: mine"),
         ("vote", {"better": "a" * 12, "worse": "b" * 12, "people": 1}, "preferred aaaaaaaa to bbbbbbbb"),
         ("vote", {"better": "a" * 12, "worse": "b" * 12, "people": 5}, "preferred aaaaaaaa to bbbbbbbb by 5 people"),
+        ("budget", {"limits": {"evaluations": 200}}, "a budget of 200 evaluations"),
+        ("budget", {"limits": {"evaluations": 200, "hours": 1.5}}, "a budget of 200 evaluations and 1.5 hours"),
         ("dance", {}, "dance"),
     ],
 )

@@ -112,7 +112,7 @@ def busy(toy: Any) -> Orders:
     return {
         5: [{"order": "pause"}, {"order": "pin", "variant": "seed"}, {"order": "go"}],
         11: [{"order": "veto", "variant": "best"}, mine(toy, 0.0041)],
-        17: [{"order": "veto", "variant": "best", "alone": True}],
+        17: [{"order": "veto", "variant": "best", "alone": True}, {"order": "budget", "evaluations": 36}],
         23: [{"order": "free", "variant": "seed"}, {"order": "nonsense"}],
     }
 
@@ -180,6 +180,31 @@ def test_what_is_pinned_gets_children(desk: Any) -> None:
     children = [body for body in of(ledger, "asked") if worst in body["parents"] and body["ordinal"] > 11]
     before = [body for body in of(plain, "asked") if worst in body["parents"] and body["ordinal"] > 11]
     assert len(children) > len(before)
+
+
+def test_a_budget_can_be_changed_while_a_run_goes_on(desk: Any) -> None:
+    bench = desk(slots=2, noise=0.0)
+    for many in (41, 30, 14, 5):
+        ledger = bench.run({9: [{"order": "budget", "evaluations": many}]})
+        summary = of(ledger, "finished")[0]
+        assert summary["evaluations"] == max(many, 10), "what is spent is spent"
+        assert summary["reason"] == f"the budget of {many} evaluations is spent"
+    assert of(ledger, "intervention")[0]["evaluations"] == 10, "how many had been told, not what was ordered"
+
+
+def test_who_plans_with_a_budget_plans_with_the_new_one(desk: Any) -> None:
+    """Annealing is as cold at the end of one budget as at that of another."""
+    planned = desk(strategy="anneal", slots=1, evaluations=200).run()
+    raised = desk(strategy="anneal", slots=1, evaluations=30).run({0: [{"order": "budget", "evaluations": 200}]})
+    hasty = desk(strategy="anneal", slots=1, evaluations=30).run()
+    asked = [[body["variant"] for body in of(ledger, "asked")] for ledger in (planned, raised, hasty)]
+    assert asked[0] == asked[1] and asked[0][:30] != asked[2][:30]
+
+
+def test_hours_can_be_added_and_what_is_not_named_stays(desk: Any) -> None:
+    ledger = desk(evaluations=40, seconds=0.001).run({0: [{"order": "budget", "hours": 1}]})
+    summary = of(ledger, "finished")[0]
+    assert (summary["evaluations"], summary["reason"]) == (40, "the budget of 40 evaluations is spent")
 
 
 def later(when: Callable[[], bool], then: Callable[[], Any]) -> threading.Thread:
@@ -282,8 +307,9 @@ def test_the_same_variant_is_not_put_in_twice(desk: Any) -> None:
 
 def test_when_the_search_is_over_only_what_still_matters_is_obeyed(desk: Any) -> None:
     bench = desk(evaluations=20)
-    ledger = bench.run({20: [mine(bench.toy, 0.0041), {"order": "veto", "variant": "best"}]})
-    assert "comes too late" in of(ledger, "refused")[0]["reason"]
+    late = [mine(bench.toy, 0.0041), {"order": "budget", "evaluations": 99}]
+    ledger = bench.run({20: [*late, {"order": "veto", "variant": "best"}]})
+    assert ["comes too late" in body["reason"] for body in of(ledger, "refused")] == [True, True]
     vetoed = of(ledger, "intervention")[0]["variant"]
     summary = of(ledger, "finished")[0]
     assert summary["champion"]["id"] != vetoed
@@ -299,7 +325,7 @@ def test_the_same_orders_at_the_same_evaluations_give_the_same_trajectory(desk: 
     first, second = bench.run(busy(bench.toy)), bench.run(busy(bench.toy))
     assert trajectory(first) == trajectory(second) != trajectory(bench.run())
     assert [body["order"] for body in of(first, "intervention")] == [
-        "pause", "pin", "go", "veto", "inject", "veto", "free",
+        "pause", "pin", "go", "veto", "inject", "veto", "budget", "free",
     ]  # fmt: skip
     assert len(of(first, "refused")) == 1
 

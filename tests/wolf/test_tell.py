@@ -62,6 +62,11 @@ def test_an_order_waits_for_the_run_to_be_resumed(run: Path, words: list[str], p
     assert said == f"nobody is working on {run}: it will be obeyed after `wolf resume {run}`\n"
 
 
+def test_a_budget_names_what_changes(run: Path) -> None:
+    assert order(run, "budget", "--evaluations", "200")[2] == {"by": "terminal", "order": "budget", "evaluations": 200}
+    assert (order(run, "budget", "--hours", "1.5")[2] or {})["hours"] == 1.5
+
+
 def test_texts_come_from_files(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text("LR = 0.5\n")
@@ -79,11 +84,14 @@ def test_texts_come_from_files(run: Path, tmp_path: Path) -> None:
     [
         (["stop"], 2, "nobody is working on"),
         (["stop", "--now"], 2, "so there is nothing to stop"),
-        (["dance"], 2, "there is no order 'dance'; expected one of finish, free, go"),
+        (["dance"], 2, "there is no order 'dance'; expected one of budget, finish, free, go"),
         (["pin", "ffffffff"], 2, "ffffffff"),
+        (["budget"], 2, "budget: it names neither evaluations nor hours"),
+        (["budget", "--evaluations", "0"], 2, "0 is not in the range x>=1"),
+        (["budget", "--hours", "0"], 2, "0.0 is not in the range x>0"),
         (["memo", "binary"], 2, "is not UTF-8 text (byte 0)"),
         (["say", ""], 2, "text"),
-        ([], 2, "what? one of finish, free, go, inject, memo, pause, pin, prefer, say, stop, veto; `wolf tell --help`"),
+        ([], 2, "what? one of budget, finish, free, go, inject, memo, pause, pin, prefer, say, stop, veto; `wolf"),
         (["inject", "notes.md"], 2, "notes.md: what evolves is train.py; a variant of it ends in .py, too"),
         (["inject", "broken.py"], 2, "broken.py: does not parse: line 2: '(' was never closed; correct it"),
     ],

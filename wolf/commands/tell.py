@@ -74,6 +74,16 @@ def finish(run: str) -> None:
 
 
 @command.command()
+@click.option("--evaluations", type=click.IntRange(min=1), help="So many in all.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="So many in all.")
+@click.pass_obj
+def budget(run: str, evaluations: int | None, hours: float | None) -> None:
+    """Another budget: so many evaluations or hours in all, those spent included."""
+    limits = {"evaluations": evaluations, "hours": hours}
+    _tell(run, {"order": "budget", **{name: many for name, many in limits.items() if many is not None}})
+
+
+@command.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def memo(run: str, file: Path) -> None:

@@ -7,9 +7,9 @@ docs/steering.md. Whether its variants exist is for the run to say (`wolf.contro
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 MEMO = 100_000  # characters
 LINE = 2_000  # characters
@@ -124,6 +124,20 @@ class Vote(Order):
     people: int = Field(default=1, ge=1, le=1000)
 
 
+class Budget(Order):
+    """So many evaluations or hours in all, instead of what the run was started with; the other one stays."""
+
+    order: Literal["budget"]
+    evaluations: int | None = Field(default=None, ge=1)
+    hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.evaluations is None and self.hours is None:
+            raise ValueError("it names neither evaluations nor hours")
+        return self
+
+
 class Answer(Order):
     """The answer to a check-in: several orders that are obeyed all or not at all, and then it goes on."""
 
@@ -143,8 +157,9 @@ class Answer(Order):
         return [*made, Go(order="go", checkin=self.checkin, by=self.by)]
 
 
-AnyOrder = Pause | Go | StopOrder | Finish | Memo | Instruction | Veto | Pin | Free | Inject | Vote | Answer
-KINDS = ("pause", "go", "stop", "finish", "memo", "instruction", "veto", "pin", "free", "inject", "vote", "answer")
+AnyOrder = Pause | Go | StopOrder | Finish | Memo | Instruction | Veto | Pin | Free | Inject | Vote | Budget | Answer
+KINDS = ("pause", "go", "stop", "finish", "memo", "instruction", "veto", "pin", "free", "inject", "vote", "budget",
+         "answer")  # fmt: skip
 _ADAPTER: TypeAdapter[AnyOrder] = TypeAdapter(Annotated[AnyOrder, Field(discriminator="order")])
 
 
@@ -175,8 +190,8 @@ def check(data: Any) -> AnyOrder:
         return _ADAPTER.validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(key) for key in first["loc"][1:]) or "it"
-        raise OrderError(f"{data['order']}: {where[:60]}: {_plain(first)}") from None
+        where = ".".join(str(key) for key in first["loc"][1:])
+        raise OrderError(": ".join(filter(None, (data["order"], where[:60], _plain(first))))) from None
 
 
 def _plain(error: Any) -> str:

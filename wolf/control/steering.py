@@ -19,7 +19,7 @@ from wolf.control import orders
 from wolf.control.form import Form
 from wolf.control.inbox import Inbox, Key, Letter
 from wolf.control.orders import AnyOrder, OrderError
-from wolf.control.stopping import Stop
+from wolf.control.stopping import Rules, Stop
 from wolf.store import bodies
 from wolf.store.bodies import Body
 from wolf.strategy.asks import Strategy
@@ -27,8 +27,8 @@ from wolf.strategy.escape import Expedition
 
 PERSON = "person"  # the origin of variants that people put in
 MOST_PINS = 12
-SEARCHING = ("veto", "pin", "free", "inject", "vote")  # orders that change the search
-LATE = ("memo", "instruction", "pin", "inject", "vote")  # orders that change nothing once the search is over
+SEARCHING = ("veto", "pin", "free", "inject", "vote", "budget")  # orders that change the search
+LATE = ("memo", "instruction", "pin", "inject", "vote", "budget")  # orders that change nothing once the search is over
 
 Record = tuple[str, Body]
 Commit = Callable[[Sequence[Record], Sequence[Variant]], None]
@@ -67,8 +67,11 @@ class CheckIns:
 class Steering:
     """What people have ordered so far, and the inbox through which they order more."""
 
-    def __init__(self, strategy: Strategy, run_dir: Path, seed_variant: Variant, able: Able, checks: CheckIns) -> None:
-        """Nothing has been ordered."""
+    def __init__(
+        self, strategy: Strategy, run_dir: Path, seed_variant: Variant, able: Able, checks: CheckIns, rules: Rules
+    ) -> None:
+        """Nothing has been ordered; `rules` are those that the run was started with."""
+        self.rules = rules
         self._strategy = strategy
         self._population = strategy.population
         self._inbox = Inbox(run_dir)
@@ -277,6 +280,9 @@ class Steering:
                 variants.append(made := self._variant(order))
                 return {"order": "inject", "by": order.by, "variant": made.id, "parent": made.parents[0],
                         "note": made.note}  # fmt: skip
+            case orders.Budget():
+                limits = {name: body[name] for name in ("evaluations", "hours") if name in body}
+                return {"order": "budget", "by": order.by, "limits": limits}
         return body
 
     def _find(self, name: str) -> str:
@@ -340,4 +346,7 @@ class Steering:
             case "vote":
                 self.votes.append((body["better"], body["worse"], body["people"]))
                 self._population.sway(self._swayed())
+            case "budget":
+                self.rules = self.rules.revised(body["limits"].get("evaluations"), body["limits"].get("hours"))
+                self._strategy.replan(self.rules.evaluations, self.rules.seconds)
         return self._strategy.steered()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from population.evaluation import Estimate, Goal
@@ -103,6 +103,12 @@ class Rules:
     goal: Goal = Goal.MINIMIZE
     usd: float | None = None
     alarm: str = "go"
+
+    def revised(self, evaluations: int | None, hours: float | None) -> Rules:
+        """With these budgets, where they are given."""
+        return replace(
+            self, evaluations=evaluations or self.evaluations, seconds=3600 * hours if hours else self.seconds
+        )
 
     def allows(self, asked: int, active: float) -> bool:
         """Whether evaluations and time are left after `asked` evaluations and `active` seconds."""

@@ -209,6 +209,10 @@ class Proposer:
         """The run is over: what is still under way is given up."""
         self._calls.settle(commit)
 
+    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+        """See `Ideas.replan`."""
+        self._setting = replace(self._setting, evaluations=evaluations, seconds=seconds)
+
     def plan(self, ordinal: int, stuck: bool) -> None:
         """Start the calls whose ideas will be wanted, for the asks from `ordinal` on.
 

@@ -10,7 +10,7 @@ from wolf.reading.cards import cards
 from wolf.reading.difference import at_an_end, describe, knob_changes, line_diff
 from wolf.reading.records import ENDS, Run
 from wolf.reading.rows import Asked, Told
-from wolf.reading.spending import left
+from wolf.reading.spending import budget, left
 from wolf.reading.terminal import duration, line, number, safe
 from wolf.reading.verdict import closing, next_commands, places
 from wolf.store.events import Event
@@ -202,7 +202,7 @@ def _evaluations(run: Run) -> str:
 
 
 def _limit(run: Run) -> str:
-    limit = run.header.budget.get("evaluations")
+    limit = budget(run).get("evaluations")
     return f"/{limit:g}" if limit else ""
 
 

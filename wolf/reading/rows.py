@@ -217,7 +217,7 @@ class Intervention:
     Attributes:
         seq: of the event.
         time: Unix seconds.
-        order: pause, go, stop, finish, memo, instruction, veto, pin, free, inject or vote.
+        order: pause, go, stop, finish, memo, instruction, veto, pin, free, inject, vote or budget.
         evaluations: how many had been told.
         by: who, as far as it was said.
         about: the rest of the order.
@@ -266,6 +266,9 @@ class Intervention:
             case "vote":
                 people = "" if about["people"] == 1 else f" by {about['people']} people"
                 said = f"preferred {about['better'][:8]} to {about['worse'][:8]}{people}"
+            case "budget":
+                words = [f"{many:g} {name}" for name, many in about["limits"].items()]
+                said = f"a budget of {' and '.join(words)}"
             case other:
                 said = other
         return line(said, 200)

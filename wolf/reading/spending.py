@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from wolf.reading.records import Run
@@ -25,9 +26,17 @@ def elapsed(run: Run, now: float) -> float:
     return run.seconds + (max(0.0, now - run.at) if going else 0.0)
 
 
+def budget(run: Run) -> Mapping[str, float]:
+    """The budgets by name (`evaluations`, `hours`, `usd`): those of the configuration, and what people made of them."""
+    limits = {**run.header.budget}
+    for hand in run.interventions:
+        limits |= hand.about["limits"] if hand.order == "budget" else {}
+    return limits
+
+
 def left(run: Run, now: float) -> float | None:
     """Seconds of search that are left at the pace so far; None while nobody can tell, or when it is over."""
-    limits = run.header.budget
+    limits = budget(run)
     many, hours = limits.get("evaluations"), limits.get("hours")
     over = run.still or run.reason or any(asked.purpose == "confirm" for asked in run.working.values())
     if over or run.evaluations < 2:

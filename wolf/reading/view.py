@@ -13,7 +13,7 @@ from rich.text import Text
 
 from wolf.reading.lines import what_changed, why_so, workers
 from wolf.reading.records import Run
-from wolf.reading.spending import elapsed, left, spent
+from wolf.reading.spending import budget, elapsed, left, spent
 from wolf.reading.terminal import duration, line, number, spark
 from wolf.reading.verdict import places
 
@@ -38,7 +38,7 @@ def _title(run: Run) -> RenderableType:
 
 def _budgets(run: Run, width: int, now: float) -> RenderableType:
     """A bar for each budget that was set, and in the last line the time that it took and will take."""
-    limits, took, rest = run.header.budget, elapsed(run, now), left(run, now)
+    limits, took, rest = budget(run), elapsed(run, now), left(run, now)
     many, hours, usd = (limits.get(name) for name in ("evaluations", "hours", "usd"))
     meters: list[tuple[str, float, float, str]] = []
     if many:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wolf.reading.lines import what_changed, workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Belief
+from wolf.reading.spending import budget
 from wolf.reading.terminal import duration, line, number
 from wolf.reading.verdict import by_holdout, places, verdict
 from wolf.report import story, vain
@@ -165,7 +166,7 @@ def _tiles(run: Run, digits: int) -> list[tuple[str, str, str]]:
             tiles.append((name, number(belief.mean, digits), spread + count))
     if gain is not None:
         tiles.append(("gain", number(gain.mean, digits), gain.interval(digits)))
-    limit = run.header.budget.get("evaluations")
+    limit = budget(run).get("evaluations")
     failed = sum(not told.ok for told in run.searched)
     tiles.append(("evaluations", f"{run.evaluations}", f"{f'of {limit:g}, ' if limit else ''}{failed} failed"))
     tiles.append(("time", duration(final.get("seconds") or run.seconds), workers(run)))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from wolf.commands.runs import Entry
 from wolf.errors import WolfError
 from wolf.reading.records import LEDGER, Run, touched
-from wolf.reading.spending import left
+from wolf.reading.spending import budget, left
 from wolf.reading.terminal import duration, line
 from wolf.serve.follow import Follower, Mark, Pace, mark
 
@@ -77,7 +77,7 @@ class Shelf:
 
 
 def _row(name: str, run: Run) -> Row:
-    limit = run.header.budget.get("evaluations")
+    limit = budget(run).get("evaluations")
     rest = left(run, time.time()) if run.locked else None
     note = "waits for an answer" if run.checkin and run.locked else f"about {duration(rest)} left" if rest else ""
     return Row(name, Entry.of(run), _spark(run), min(1.0, run.evaluations / limit) if limit else 0.0, line(note))

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from wolf.control.inbox import INBOX, Inbox
+from wolf.control.steering import SEARCHING
 from wolf.errors import UsageError
 from wolf.reading.difference import describe, knob_changes
 from wolf.reading.lines import what_changed, workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Belief, Intervention
-from wolf.reading.spending import elapsed, left, spent
+from wolf.reading.spending import budget, elapsed, left, spent
 from wolf.reading.terminal import duration, line, number, safe
 from wolf.reading.verdict import places
 from wolf.report.page import variants as ranked
@@ -58,7 +59,7 @@ def _holding(run: Run) -> bool:
 
 def _meters(run: Run, at: float) -> Iterable[tuple[str, float, float, str]]:
     """Each budget that was set: name, spent, limit, in words."""
-    limits, took = run.header.budget, elapsed(run, at)
+    limits, took = budget(run), elapsed(run, at)
     if many := limits.get("evaluations"):
         yield "evaluations", run.evaluations, many, f"{run.evaluations} of {many:g}"
     if hours := limits.get("hours"):
@@ -86,7 +87,7 @@ def orders(run: Run) -> dict[str, Any]:
     for event in reversed(run.events):
         if event.kind == "intervention":
             hand = Intervention.of(event)
-            later = hand.order in ("veto", "pin", "free", "inject", "vote") and event.body["id"] not in effective
+            later = hand.order in SEARCHING and event.body["id"] not in effective
             state = "written down; takes effect after the evaluations under way" if later else "done"
             answered.append(("later" if later else "done", state, hand.sentence, hand.by, hand.evaluations))
         elif event.kind == "refused":

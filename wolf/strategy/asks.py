@@ -96,6 +96,10 @@ class Strategy(Protocol):
         """Its evaluation is here."""
         ...
 
+    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+        """A person has changed the budgets; None is no limit."""
+        ...
+
     def steered(self) -> Expedition | None:
         """A person has changed who may be a parent. Returns the expedition that comes home for it, if one does."""
         ...

@@ -90,6 +90,12 @@ class Walk:
             Admission(Verdict.ADMITTED, "kept") if kept else Admission(Verdict.REJECTED, "discarded"), crowning
         )
 
+    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+        """Plan with these budgets from now on."""
+        self._evaluations = evaluations
+        if self.ideas:
+            self.ideas.replan(evaluations, seconds)
+
     def steered(self) -> None:
         """A walk that stands on a barred variant goes back to the best that is left."""
         fallback = self.population.incumbent or ""

@@ -172,6 +172,12 @@ class Wolf:
         trip = self.escape.told(self.population, id, ask.expedition, crowned)
         return Outcome(admission, crowning, trip)
 
+    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+        """The survey, the endgame and whoever has ideas plan with these budgets from now on."""
+        self._evaluations = evaluations
+        if self.ideas:
+            self.ideas.replan(evaluations, seconds)
+
     def steered(self) -> Expedition | None:
         """The gate and the escape harness learn who may not be a parent any more."""
         self._gate.steered(self.population)

@@ -24,6 +24,10 @@ class Ideas(Protocol):
         """Those, not among `drafts`, that leave the neighbourhood: where an expedition may start."""
         ...
 
+    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+        """A person has changed the budgets; None is no limit."""
+        ...
+
     def asked(self, ask: Ask) -> None:
         """An ask is under way."""
         ...
