@@ -246,6 +246,7 @@ def make() -> Steps:
         ({"order": "pin", "variant": "best"}, {"order": "pin", "variant": "BEST"}),
         ({"order": "veto", "variant": "best", "alone": "1"}, {"order": "veto", "variant": "BEST", "alone": True}),
         ({"order": "free", "variant": "best"}, {"order": "free", "variant": "BEST"}),
+        ({"order": "budget", "evaluations": "200", "hours": ""}, {"order": "budget", "evaluations": "200"}),
         ({"order": "vote", "prefer": "best>seed"}, {"order": "vote", "better": "BEST", "worse": "SEED"}),
         (
             {"order": "inject", "parent": "seed", "file:train.py": "LR = 2\r\n", "note": "mine"},
@@ -282,6 +283,8 @@ def test_every_control_is_an_order(
         ({"order": "inject", "file:../../x": "1"}, "nothing was changed"),
         ({"order": "answer", "checkin": "x"}, "an answer says which check-in it is for"),
         ({"order": "vote"}, "say which of two texts is better"),
+        ({"order": "budget", "hours": "soon"}, "budget: hours: "),
+        ({"order": "budget", "evaluations": ""}, "budget: it names neither evaluations nor hours"),
     ],
 )
 def test_nonsense_is_refused_in_a_sentence(

@@ -32,6 +32,8 @@ def order(run: Run, form: Form) -> dict[str, Any]:
             return {"order": kind, "variant": form.get("variant", ""), "alone": bool(form.get("alone"))}
         case "pin" | "free":
             return {"order": kind, "variant": form.get("variant", "")}
+        case "budget":
+            return {"order": kind, **{name: form[name] for name in ("evaluations", "hours") if form.get(name)}}
         case "vote":
             return _vote(form.get("prefer", ""))
         case "inject":
