@@ -112,6 +112,7 @@ class Wolf:
         self._names = names
         self._evaluations = evaluations
         self._options = options
+        self._survey_size = surveyed(options.survey, evaluations)
         self._screen = screen
         self._temper = MODELLED if screen.on else UNMODELLED
         self.escape.patience = self._temper.patience
@@ -173,7 +174,7 @@ class Wolf:
         return Outcome(admission, crowning, trip)
 
     def replan(self, evaluations: int | None, seconds: float | None) -> None:
-        """The survey, the endgame and whoever has ideas plan with these budgets from now on."""
+        """The endgame and whoever has ideas plan with these budgets from now on; the survey was for the start."""
         self._evaluations = evaluations
         if self.ideas:
             self.ideas.replan(evaluations, seconds)
@@ -207,7 +208,7 @@ class Wolf:
 
     def _survey(self, ordinal: int) -> Ask | None:
         """Wide departures from the seed, so that the model starts with the lie of the land; none without a model."""
-        if self._asked[Purpose.SURVEY] >= surveyed(self._options.survey, self._evaluations) or not self._screen.on:
+        if self._asked[Purpose.SURVEY] >= self._survey_size or not self._screen.on:
             return None
         return self._free(ordinal, Purpose.SURVEY, self._seed_variant.id, ("perturb:scatter", "perturb:kick"))
 
