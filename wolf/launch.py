@@ -93,7 +93,10 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
     try:
         header = next(ledger.events()).body
         if "finished" in ledger.kinds:
-            raise UsageError(f"{run_dir} is finished; look at it with `wolf report {run_dir}`, or start another run")
+            raise UsageError(
+                f"{run_dir} is finished; look at it with `wolf report {run_dir}`, or go on from its champion: put "
+                f"that in place with `wolf export {run_dir} --best FOLDER --force`, and start another run"
+            )
         config = Config.from_dict(header["config"])
         if changed := Target.of(config.target).changed(run_dir, header["target"]):
             raise UsageError(
