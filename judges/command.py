@@ -99,6 +99,7 @@ class CommandJudge(JudgeConfig):
             beside evaluations, with GPUs hidden.
         constraints: bounds on other metrics; a variant outside them is invalid.
         repeat: how often to run; the median counts. For noisy clocks: the seed is the same each time.
+        clock: whether the score depends on how fast this machine is; taken for granted if `repeat` is above 1.
         env: environment variables to add. Values may use `${HOME}`, `${PATH}`, `${USER}` and `${LD_LIBRARY_PATH}` of
             our environment (empty if unset), and `${ROOT}` (the target's own tree), `${SEED}`, `${SLOT}` and
             `${THREADS}` of this evaluation.
@@ -118,6 +119,7 @@ class CommandJudge(JudgeConfig):
     smoke: Command | None = None
     constraints: Mapping[str, Constraint] = Field(default_factory=dict)
     repeat: int = Field(default=1, ge=1)
+    clock: bool = False
     env: Mapping[str, str] = Field(default_factory=dict)
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -151,8 +153,8 @@ class CommandJudge(JudgeConfig):
 
     @property
     def timed(self) -> bool:
-        """A command that is run several times has a noisy clock."""
-        return self.repeat > 1
+        """If it is said to; and a command that is run several times has a noisy clock."""
+        return self.clock or self.repeat > 1
 
     @property
     def seconds_each(self) -> float:

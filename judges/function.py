@@ -35,6 +35,7 @@ class FunctionJudge(JudgeConfig):
         seconds: wall-clock seconds before the process tree is killed.
         smoke: a function that is called like the other one, for ten seconds at most, before an idea of a language
             model is evaluated. If it raises, the idea has failed; what it returns does not matter.
+        clock: whether the score depends on how fast this machine is.
         include: globs of files to copy although git ignores them.
         exclude: globs of files not to copy.
         sandbox: what the function and the candidate may touch besides their folder, Python and the system's libraries.
@@ -46,6 +47,7 @@ class FunctionJudge(JudgeConfig):
     goal: Goal = Goal.MINIMIZE
     seconds: float = Field(default=60.0, gt=0)
     smoke: str | None = Field(default=None, pattern=r"^[\w./-]+:\w+$")
+    clock: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     sandbox: Access = Access()
@@ -59,6 +61,11 @@ class FunctionJudge(JudgeConfig):
     def gpu(self) -> bool:
         """If the sandbox lets the function have one."""
         return self.sandbox.gpu
+
+    @property
+    def timed(self) -> bool:
+        """If it is said to."""
+        return self.clock
 
     @property
     def seconds_each(self) -> float:

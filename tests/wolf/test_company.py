@@ -101,6 +101,22 @@ def test_a_killed_run_takes_the_reading_in_company_when_it_goes_on(
     assert sum(event["event"] == "told" for event in seen) == 7
 
 
+@pytest.mark.parametrize("kind", ["kind: command, run: python judge.py", "kind: function, call: judge.py:score"])
+def test_a_score_that_is_read_once_may_be_said_to_depend_on_a_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.py").write_text("LR = 0.5  # knob: 0 .. 1\n")
+    (tmp_path / "judge.py").write_text(
+        "import runpy\n\ndef score(folder, seed):\n    return runpy.run_path(str(folder) + '/params.py')['LR']\n\n"
+        "if __name__ == '__main__':\n    print('loss:', score('.', 0))\n"
+    )
+    task = CONFIG.replace("kind: command, run: python judge.py", kind).replace("repeat: 3", "clock: CLOCK")
+    for clock in (True, False):
+        (tmp_path / "task.yaml").write_text(task.replace("CLOCK", str(clock).lower()))
+        assert any(event["event"] == "company" for event in events()) is clock
+
+
 def test_one_worker_has_no_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(tmp_path, monkeypatch, 0.3, 0.0, patience=0.0)
     task = tmp_path / "task.yaml"
