@@ -80,7 +80,7 @@ def unparsed(path: str, text: str) -> str:
 def _parsed(text: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in a candidate is the candidate's business
-        return ast.parse(text)
+        return ast.parse(text.removeprefix("\ufeff"))  # as Python reads a file
 
 
 def is_literal(node: ast.expr, depth: int = 8) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from judges.base import JudgeError
@@ -93,9 +94,10 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
     try:
         header = next(ledger.events()).body
         if "finished" in ledger.kinds:
+            typed = quote(str(run_dir))
             raise UsageError(
-                f"{run_dir} is finished; look at it with `wolf report {run_dir}`, or go on from its champion: put "
-                f"that in place with `wolf export {run_dir} --best FOLDER --force`, and start another run"
+                f"{run_dir} is finished; look at it with `wolf report {typed}`, or go on from its champion: put "
+                f"that in place with `wolf export {typed} --best FOLDER --force`, and start another run"
             )
         config = Config.from_dict(header["config"])
         if changed := Target.of(config.target).changed(run_dir, header["target"]):

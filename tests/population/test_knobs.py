@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from population.genome import Genome
 from population.knobs import Knob, Space
 from population.ranges import KnobError
 
@@ -65,6 +66,13 @@ def test_the_constants_of_a_training_script_are_knobs_and_its_seeds_are_not() ->
 def test_comments_say_what_a_knob_may_be(comment: str, knob: Knob) -> None:
     space = space_of(comment + "\n")
     assert space[knob.name] == knob
+
+
+def test_the_mark_that_windows_puts_before_a_text_hides_no_knob() -> None:
+    space = space_of("\ufeffRATE = 0.5\r\nDEPTH = 8\r\n")
+    assert space.names == ("RATE", "DEPTH")
+    changed = Genome.of({"train.py": "\ufeffRATE = 0.5\r\nDEPTH = 8\r\n"}, space).replace({"RATE": 0.25, "DEPTH": 9})
+    assert changed.files() == {"train.py": "\ufeffRATE = 0.25\r\nDEPTH = 9\r\n"}
 
 
 def test_fixed_and_overridden() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from wolf.errors import UsageError
 from wolf.reading.lines import still
 from wolf.reading.records import Run, find_run, load_run
 from wolf.reading.rows import Belief
+from wolf.reading.verdict import next_commands
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 
@@ -168,6 +170,24 @@ def test_failures_are_grouped_by_the_line_that_names_the_error(story: Story) -> 
     groups = Run.of(story()).failures()
     assert [len(group) for group in groups.values()] == [4, 1]
     assert next(iter(groups)).startswith("crashed: ValueError: ")
+
+
+def test_the_line_that_names_the_error_is_not_the_code_that_raised_it(story: Story) -> None:
+    told = next(told for told in Run.of(story()).told if not told.ok)
+    said = 'it failed (exited with code 1)\nTraceback:\n  File "j.py", line 2\n    raise TypeError(f"not {x!r}")\n'
+    assert structs.replace(told, feedback=f"{said}TypeError: not 3").failure == "crashed: TypeError: not 3"
+    assert (
+        structs.replace(told, feedback=said).failure == 'crashed: raise TypeError(f"not {x!r}")'
+    )  # the end was cut off
+
+
+def test_commands_that_a_run_names_can_be_pasted_whatever_its_folder_is_called(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    run = load_run(write_run(tmp_path / "my runs" / "it's", end="stopped"))
+    words = [shlex.split(command, comments=True) for command, _ in next_commands(run)]
+    assert words[0] == ["wolf", "resume", str(run.path)]
+    assert all(said[2] == str(run.path) for said in words)
 
 
 def test_names_resolve_to_variants_or_to_a_sentence(story: Story) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from shlex import quote
 
 import click
 
@@ -45,7 +46,7 @@ def readings(run: Run, count: int) -> list[Told]:
         UsageError: if the run is not finished, or its champion has no score.
     """
     if run.final is None:
-        raise UsageError(f"{run.path} is not finished; `wolf resume {run.path}` goes on with it")
+        raise UsageError(f"{run.path} is not finished; `wolf resume {quote(str(run.path))}` goes on with it")
     scored = [told for told in run.told if told.variant == run.champion and told.score is not None]
     fresh = [told for told in scored if told.purpose == "confirm"]
     if not scored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -48,5 +49,5 @@ def command(folder: Path) -> None:
             "memo.md": "what you want, in words",
         }.get(path.name, "")
         click.echo(f"  {path}  {about}".rstrip())
-    task = folder / "task.yaml"
-    click.echo(f"next: wolf check {task}    then: wolf run {task}")
+    typed = quote(str(folder / "task.yaml"))
+    click.echo(f"next: wolf check {typed}    then: wolf run {typed}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -186,7 +187,9 @@ def send(run: Run, order: Mapping[str, Any], by: str) -> str:
 
     assert run.path is not None
     if run.status == "finished":
-        raise UsageError(f"{run.path} is finished and takes no orders; look at it with `wolf report {run.path}`")
+        raise UsageError(
+            f"{run.path} is finished and takes no orders; look at it with `wolf report {quote(str(run.path))}`"
+        )
     if order["order"] == "stop" and not run.locked:
         raise UsageError(f"nobody is working on {run.path}, so there is nothing to stop")
     order = {"by": by, **{key: run.resolve(said) if key in NAMES else said for key, said in order.items()}}
@@ -210,7 +213,7 @@ def _tell(where: str, order: Mapping[str, Any]) -> None:
     run = load_run(path)
     id = send(run, order, "terminal")
     if not run.locked:
-        click.echo(f"nobody is working on {path}: it will be obeyed after `wolf resume {path}`")
+        click.echo(f"nobody is working on {path}: it will be obeyed after `wolf resume {quote(str(path))}`")
         return
     click.echo(_answer(path, id, len(run.events)))
 

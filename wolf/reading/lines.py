@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from wolf.reading.cards import cards
@@ -80,7 +81,7 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
         case "paused" if body["checkin"] is not None:
             return []
         case "paused":
-            go = f"`wolf tell {run.path} go`" if run.path else "go"
+            go = f"`wolf tell {quote(str(run.path))} go`" if run.path else "go"
             return [line(f"paused after {run.evaluations} evaluations: {body['reason']}; {go} goes on")]
         case "continued":
             return [line(f"going on: {body['reason']}")]
@@ -89,7 +90,7 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
         case "resumed" if run.checkin is not None:
             return [f"resumed after {run.evaluations} evaluations", *_checkin(run, run.checkin, width)]
         case "resumed" if run.still:
-            go = f"`wolf tell {run.path} go`" if run.path else "go"
+            go = f"`wolf tell {quote(str(run.path))} go`" if run.path else "go"
             return [line(f"resumed after {run.evaluations} evaluations, and still paused; {go} goes on")]
         case "resumed":
             level = f" · sandbox {run.sandbox}" if run.sandbox != head.sandbox else ""
@@ -193,7 +194,7 @@ def _checkin(run: Run, body: Mapping[str, Any], width: int | None) -> list[str]:
     where = f"{run.path}/checkin.yaml" if run.path else "checkin.yaml"
     wait = "it waits for you" if body["wait"] is None else f"it goes on by itself after {duration(body['wait'])}"
     title = f"check-in {body['checkin']} after {body['evaluations']} evaluations ({body['why']}); {wait}"
-    how = f"answer in {where}, or with `wolf tell {run.path or 'RUN'} ...` and then `go`"
+    how = f"answer in {where}, or with `wolf tell {quote(str(run.path or 'RUN'))} ...` and then `go`"
     return ["", line(title), *cards(run, body["finalists"], width), line(how)]
 
 

@@ -178,8 +178,9 @@ class Told(Struct, frozen=True):
     def failure(self) -> str:
         """The first line of the feedback that names an error, else its first line, else why; with the status first."""
         lines = [text for text in self.feedback.splitlines() if text.strip()]
-        named = (text for text in lines if any(word in text for word in ("Error", "Exception", "error:")))
-        return line(f"{self.status}: {next(named, lines[0] if lines else self.reason)}", 160)
+        named = [text for text in lines if any(word in text for word in ("Error", "Exception", "error:"))]
+        named.sort(key=lambda text: text[0].isspace())  # indented: a traceback's copy of the line that raised
+        return line(f"{self.status}: {(named or lines or [self.reason])[0]}", 160)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from wolf.reading.records import Run
 from wolf.reading.rows import Z95, Belief, Gain, Told
@@ -130,7 +131,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
 
 def next_commands(run: Run) -> list[tuple[str, str]]:
     """Commands that make sense now, and what each is for."""
-    where = str(run.path or "RUN")
+    where = quote(str(run.path or "RUN"))
     page = (f"wolf report {where}", "one HTML page: curve, lineage, statistics")
     left = run.status in ("stopped", "killed") or (run.status == "aborted" and run.beliefs)
     resume = [(f"wolf resume {where}", "go on where it stopped")] if left else []

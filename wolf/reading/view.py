@@ -5,6 +5,8 @@ Below 120 columns the reason stands under what changed; from there on it has its
 
 from __future__ import annotations
 
+from shlex import quote
+
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
@@ -105,7 +107,7 @@ def _paused(run: Run) -> list[RenderableType]:
     if not run.still:
         return []
     why = next((event.body.get("reason") for event in reversed(run.events) if event.kind == "paused"), "")
-    go = f"`wolf tell {run.path} go` goes on" if run.path else "go goes on"
+    go = f"`wolf tell {quote(str(run.path))} go` goes on" if run.path else "go goes on"
     return [Text(line(f"‖ paused: {why}; {go}"), "bold yellow")]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
+from shlex import quote
 
 from wolf.errors import UsageError
 
@@ -42,7 +43,8 @@ def find(name: str, folder: Path | None = None) -> Path:
         if path.is_file():
             return path
         if (path / "ledger.db").is_file():
-            raise UsageError(f"{path} is a run; `wolf resume {path}` goes on with it, `wolf report {path}` shows it")
+            typed = quote(str(path))
+            raise UsageError(f"{path} is a run; `wolf resume {typed}` goes on with it, `wolf report {typed}` shows it")
         if path.is_dir():
             raise UsageError(f"{path} is a folder; name the file, such as {path / 'task.yaml'}")
         raise UsageError(f"there is no file {path}; `wolf init` makes a first configuration")

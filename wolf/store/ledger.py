@@ -35,7 +35,7 @@ from wolf.store.chain import Row
 from wolf.store.contents import Contents
 from wolf.store.events import Event, named, parsed
 from wolf.store.folders import inodes, sync
-from wolf.store.mishaps import damaged, plainly
+from wolf.store.mishaps import damaged, plainly, replaced, shortened
 
 APPLICATION = 0x576F6C66  # "Wolf" in SQLite's header
 FORMAT = 1
@@ -211,10 +211,7 @@ class Ledger:
         if self._lock is None:
             raise LedgerError(f"{self._path} is open for reading only")
         if self._place and self._place != inodes(self.run_dir):  # SQLite would write on into a file without a name
-            raise LedgerError(
-                f"{self.run_dir} was removed or replaced while the run was going on, so nothing more can be kept: put "
-                f"it back as it was and go on with `wolf resume {self.run_dir}`, or start another run"
-            )
+            raise replaced(self.run_dir)
         self._db.execute("BEGIN IMMEDIATE")
 
     def _append(self, records: Sequence[tuple[str, Mapping[str, Any]]], variants: Sequence[Variant]) -> list[Event]:
@@ -284,10 +281,7 @@ class Ledger:
         for _ in self._verified():
             pass
         if self._seq < max(promised, 1):
-            raise LedgerDamaged(
-                f"{self._path} ends at event {self._seq}, but {max(promised, 1)} were written (is ledger.db-wal "
-                f"missing?): put the missing file back, or go on from what is there with `wolf recover {self.run_dir}`"
-            )
+            raise shortened(self._path, self._seq, max(promised, 1))
 
     def _skim(self, upto: int) -> None:
         """Learn what a long ledger holds while others check it; nothing is learnt of one that is not sound."""

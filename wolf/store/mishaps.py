@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from wolf.errors import LedgerDamaged, LedgerError
 
@@ -14,8 +15,24 @@ from wolf.errors import LedgerDamaged, LedgerError
 def damaged(path: Path, seq: int) -> LedgerDamaged:
     """The ledger `path` is not what was written from event `seq` on."""
     return LedgerDamaged(
-        f"{path} is damaged at event {seq}: `wolf recover {path.parent}` keeps the {seq - 1} events before it "
-        "and a copy of the damaged file"
+        f"{path} is damaged at event {seq}: `wolf recover {quote(str(path.parent))}` keeps the {seq - 1} events "
+        "before it and a copy of the damaged file"
+    )
+
+
+def shortened(path: Path, seq: int, written: int) -> LedgerDamaged:
+    """The ledger `path` ends at event `seq`, and more were written."""
+    return LedgerDamaged(
+        f"{path} ends at event {seq}, but {written} were written (is ledger.db-wal missing?): put the missing file "
+        f"back, or go on from what is there with `wolf recover {quote(str(path.parent))}`"
+    )
+
+
+def replaced(run_dir: Path) -> LedgerError:
+    """The folder of the ledger is no longer the one that was opened."""
+    return LedgerError(
+        f"{run_dir} was removed or replaced while the run was going on, so nothing more can be kept: put it back as it "
+        f"was and go on with `wolf resume {quote(str(run_dir))}`, or start another run"
     )
 
 
@@ -29,10 +46,12 @@ def plainly(path: Path) -> Iterator[None]:
         if name == "SQLITE_NOTADB":
             raise LedgerError(f"{path} is not a ledger of Auto Wolf") from error
         if name.startswith("SQLITE_CORRUPT"):
-            raise LedgerDamaged(f"{path} is damaged: `wolf recover {path.parent}` keeps what can be read") from error
+            raise LedgerDamaged(
+                f"{path} is damaged: `wolf recover {quote(str(path.parent))}` keeps what can be read"
+            ) from error
         raise LedgerError(
             f"cannot use {path}: {_trouble(error, name)}; nothing that was written is lost: put that right and go on "
-            f"with `wolf resume {path.parent}`"
+            f"with `wolf resume {quote(str(path.parent))}`"
         ) from error
 
 
