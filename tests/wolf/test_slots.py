@@ -135,7 +135,7 @@ def test_a_judge_that_needs_a_gpu_gets_one_per_job(tmp_path: Path, monkeypatch: 
     workers = load("val_bpb_h100").workers
     assert (workers.gpus_per_job, workers.slots) == (1, 4)
     assert load("val_bpb_h100", ["workers.gpus_per_job=0.5"]).workers.slots == 8
-    assert load("autoresearch", ["workers.slots=auto"]).workers.slots == 4
+    assert load("speed", ["judge.sandbox.gpu=true", "workers.slots=auto"]).workers.slots == 4
     assert load("val_bpb_cpu").workers.gpus_per_job == 0
 
 
