@@ -104,6 +104,7 @@ class Sample:
 
     at: float
     rss: float  # MB
+    own: float  # MB of it that belong to no file, which nobody can take back
     descriptors: int
     threads: int
     told: int  # evaluations, in all sessions
@@ -153,9 +154,9 @@ class Soak:
         pid = self.process.pid
         with suppress(OSError):
             status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-            rss = int(status["VmRSS"].split()[0]) / 1024
+            rss, own = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
             count, sdk = len(os.listdir(f"/proc/{pid}/fd")), SDK in Path(f"/proc/{pid}/maps").read_text()
-            sample = Sample(time.monotonic(), rss, count, int(status["Threads"]), self.told(), sdk)
+            sample = Sample(time.monotonic(), rss, own, count, int(status["Threads"]), self.told(), sdk)
             self.sessions[-1].append(sample)
         for child in processes():
             with suppress(OSError, IndexError):
@@ -202,11 +203,11 @@ def processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def slope(samples: list[Sample], along: Callable[[Sample], float]) -> float:
+def slope(samples: list[Sample], of: Callable[[Sample], float], along: Callable[[Sample], float]) -> float:
     """MB per unit of `along`, by least squares."""
     if len(samples) < 10:
         return float("nan")
-    return linear_regression([along(sample) for sample in samples], [sample.rss for sample in samples]).slope
+    return linear_regression([along(sample) for sample in samples], [of(sample) for sample in samples]).slope
 
 
 def main() -> int:
@@ -292,11 +293,12 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     print(f"candidates outlived the search by at most {max(soak.survivors, default=0):.2f} s; zombies {len(zombies)}")
     took = (longest[-1].at - longest[0].at) / 60
     print(f"longest session {took:.1f} min: RSS {longest[0].rss:.1f} -> {longest[-1].rss:.1f} MB, settled at "
-          f"{warm[0].rss if warm else 0:.1f}")  # fmt: skip
+          f"{warm[0].rss if warm else 0:.1f}; its own {longest[0].own:.1f} -> {longest[-1].own:.1f}")  # fmt: skip
     for name, part in (("from there on", warm), ("in the second half of that", warm[len(warm) // 2 :])):
-        each, hourly = slope(part, lambda sample: sample.told), slope(part, lambda sample: sample.at / 3600)
-        print(f"{name}: {hourly:.2f} MB/h, {1000 * each:.2f} kB per evaluation, which at a night's 100 to 200 "
-              f"evaluations per hour is {100 * each:.2f} to {200 * each:.2f} MB/h")  # fmt: skip
+        for what, of in (("resident", lambda sample: sample.rss), ("its own", lambda sample: sample.own)):
+            each, hourly = slope(part, of, lambda sample: sample.told), slope(part, of, lambda sample: sample.at / 3600)
+            print(f"{name}, {what}: {hourly:.2f} MB/h, {1000 * each:.2f} kB per evaluation, which at a night's 100 to "
+                  f"200 evaluations per hour is {100 * each:.2f} to {200 * each:.2f} MB/h")  # fmt: skip
     if fresh:
         loaded = "with" if fresh[-1].sdk else "without"
         print(f"a fresh process that resumes the same history, {loaded} the models' SDK: {fresh[-1].rss:.1f} MB")

@@ -98,16 +98,16 @@ def test_a_misspelt_command() -> None:
 
 
 def test_check_says_what_a_run_would_do(here: Path) -> None:
-    result = wolf("check", "task.yaml", "workers.slots=2")
+    result = wolf("check", "task.yaml", "workers.slots=1")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "forecast: the configuration is right; `wolf run task.yaml workers.slots=2` would",
+        "forecast: the configuration is right; `wolf run task.yaml workers.slots=1` would",
         f"  evolve      forecast.py (18 lines) in {here}",
         "  judge by    function: error, lower is better",
         "  search      wolf, cohort mode, seed 0",
         "  stop after  60 evaluations, then 6 more on fresh seeds",
-        "  use         2 workers of 1 thread",
-        "  take        at most 11m 00s, one evaluation at most 20s",
+        "  use         1 worker of 1 thread",
+        "  take        at most 22m 00s, one evaluation at most 20s",
         f"  write to    {here}/runs/forecast-*",
         "",
         "  5 knobs",

@@ -71,7 +71,7 @@ def test_a_program_of_the_target_is_not_looked_for_on_the_path(tmp_path: Path) -
 
 
 def test_an_order_that_does_not_exist_names_those_that_do() -> None:
-    assert "there is no order 'halt'; expected one of finish, free, go," in refused("tell", "runs", "halt")
+    assert "there is no order 'halt'; expected one of budget, finish, free, go," in refused("tell", "runs", "halt")
 
 
 def test_a_written_table_says_where_it_is() -> None:
