@@ -6,8 +6,6 @@ If it imports the candidate, both share a process, and the candidate can lie.
 
 from __future__ import annotations
 
-import ast
-import difflib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from pydantic import Field
 
 from judges.base import Context, JudgeConfig, JudgeError
 from judges.command import CommandJudge
+from judges.imports import absent
 from judges.sandbox import Access
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant
@@ -89,10 +88,7 @@ class FunctionJudge(JudgeConfig):
                 continue
             if not (root / place).is_file():
                 raise JudgeError(f"judge.{key} names {place}, which is not in the target {root}")
-            names, functions = _bound(root / place)
-            if names and name not in names:
-                near = difflib.get_close_matches(name, names, 1)
-                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(functions) or 'no function'}"
+            if hint := absent(root / place, name):
                 raise JudgeError(f"judge.{key} names {name}, which is not in {place}: {hint}")
 
     def evaluate(self, variant: Variant, context: Context) -> Evaluation:
@@ -117,19 +113,3 @@ class FunctionJudge(JudgeConfig):
         smoke = (*runner, self.smoke, "") if self.smoke else None
         shared = {"metric", "goal", "seconds", "include", "exclude", "sandbox"}
         return CommandJudge(run=(*runner, self.call, self.metric), smoke=smoke, **self.model_dump(include=shared))
-
-
-def _bound(file: Path) -> tuple[set[str], list[str]]:
-    """Names that a file of Python gives to anything, and its functions; nothing where that takes running it."""
-    try:
-        module = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, OSError):  # the first evaluation says it better
-        return set(), []
-    nodes = [*ast.walk(module)]
-    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    names |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-    for node in nodes:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    functions = [node.name for node in module.body if isinstance(node, ast.FunctionDef)]
-    return (set() if names & {"*", "__getattr__"} else names), functions

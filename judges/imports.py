@@ -1,8 +1,9 @@
-"""Which imports of a candidate lead nowhere: found by looking at the code, without running it."""
+"""What a look at Python code says without running it: imports that lead nowhere, names that are not there."""
 
 from __future__ import annotations
 
 import ast
+import difflib
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -59,3 +60,28 @@ def _known(name: str, folder: PurePosixPath, files: Mapping[str, str], root: Pat
         return find_spec(name) is not None
     except (ImportError, ValueError, AttributeError):
         return False
+
+
+def absent(file: Path, name: str) -> str:
+    """What a file of Python has instead of `name`; empty where it has it, or where only running it would tell."""
+    names, functions = _bound(file)
+    if not names or name in names:
+        return ""
+    near = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {near[0]}?" if near else f"it has {', '.join(functions) or 'no function'}"
+
+
+def _bound(file: Path) -> tuple[set[str], list[str]]:
+    """Names that a file of Python gives to anything, and its functions; nothing where that takes running it."""
+    try:
+        module = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, OSError):  # the first evaluation says it better
+        return set(), []
+    nodes = [*ast.walk(module)]
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    functions = [node.name for node in module.body if isinstance(node, ast.FunctionDef)]
+    return (set() if names & {"*", "__getattr__"} else names), functions

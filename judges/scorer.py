@@ -46,6 +46,7 @@ Logits = NDArray[np.floating[Any]]
 Arithmetic = Callable[[Logits, NDArray[np.int32]], NDArray[np.float64]]
 
 FRAME_BYTES = 32 << 20  # of one answer, unless a single row is larger
+SILENT = "what it printed is not shown, for it could be the text that is held out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,7 @@ def replica(
     if finished.out_of_memory and not finished.ok:
         raise NoReadingError("memory", finished.reason)
     if why and not finished.ok:
-        raise NoReadingError("crashed", finished.reason)  # not what it printed: that could be our tokens
+        raise NoReadingError("crashed", f"{finished.reason}; {SILENT}")
     if why:
         raise NoReadingError("invalid", why)
     return paid

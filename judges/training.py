@@ -25,7 +25,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from judges import process
 from judges.base import SMOKE_SECONDS, Context, JudgeConfig, JudgeError, LocalPath
 from judges.corpus import HOUSE, PATH, Corpus, Section, Stdlib, made, program
-from judges.imports import unresolved
+from judges.imports import absent, unresolved
 from judges.process import Finished, Limits, environment
 from judges.sandbox import Access
 from judges.scorer import Reading
@@ -195,6 +195,9 @@ class TrainingJudge(JudgeConfig):
         Access(gpu=self.gpu).check()
         if not (root / "train.py").is_file():
             raise JudgeError(f"the target {root} has no train.py; see train_target/README.md for what it must define")
+        for name in ("train", "load"):
+            if hint := absent(root / "train.py", name):
+                raise JudgeError(f"{root / 'train.py'} lacks {name} (see train_target/README.md): {hint}")
         needed = {"torch": "pip install torch"}
         if self.corpus.kind == "climbmix":
             needed |= dict.fromkeys(("pyarrow", "tokenizers"), "pip install 'auto-wolf[climbmix]'")
@@ -232,7 +235,9 @@ class TrainingJudge(JudgeConfig):
         out, sealed = context.scratch / "train" / "out", context.scratch / "sealed"
         finished, metrics, wrong = self._train(variant, context, out)
         if wrong is not None:
-            how = f"training used more than {self.budget}" if wrong is Status.TIMEOUT else f"training {finished.reason}"
+            idle = finished.timed_out and self.budget.seconds is None  # it slept through its patience
+            spent = wrong is Status.TIMEOUT and not idle
+            how = f"training used more than {self.budget}" if spent else f"training {finished.reason}"
             said = f"{how}\n{_tail(finished.stdout.partition(chr(10))[2])}\n{_tail(finished.stderr)}"
             return answer(wrong, metrics=metrics, feedback=said.strip())
         try:

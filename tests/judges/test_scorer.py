@@ -14,7 +14,7 @@ import pytest
 from judges import audit, scorer
 from judges.cage import OPEN
 from judges.process import environment
-from judges.scorer import Reading
+from judges.scorer import SILENT, Reading
 
 VOCAB, CONTEXT = 5, 4
 PREDICTOR = """
@@ -38,8 +38,8 @@ CHEATS = {
     "text": ("ask(); print('val_bpb: 0.1')", "invalid", "an answer has 13 of 160 bytes"),
     "surplus": ("answer(np.zeros((*ask().shape, 5))); answer([0.0]); ask()", "invalid", "it went on after the last"),
     "silent": ("ask()", "invalid", "an answer has 0 of 160 bytes"),
-    "crash": ("ask(); 1 / 0", "crashed", "^exited with code 1$"),
-    "dead": ("os._exit(3)", "crashed", "^exited with code 3$"),
+    "crash": ("ask(); 1 / 0", "crashed", "^exited with code 1; what it printed is not shown"),
+    "dead": ("os._exit(3)", "crashed", "^exited with code 3; what it printed is not shown"),
 }
 
 
@@ -268,7 +268,7 @@ def test_memory_that_a_predictor_asked_for_in_vain_and_did_without_costs_nothing
 
 
 @pytest.mark.parametrize(("code", "status", "why"), [(0, "invalid", "it ended before the last answer"),
-                                                     (3, "crashed", "exited with code 3")])  # fmt: skip
+                                                     (3, "crashed", f"exited with code 3; {SILENT}")])  # fmt: skip
 def test_one_that_leaves_before_the_last_question_is_no_score(
     job: dict[str, Any], code: int, status: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ def test_what_hangs_is_killed_with_everything_it_started(judge: TrainingJudge, c
     patient = hurried(judge, cpu_seconds=0.2).model_copy(update={"patience": 15.0})
     evaluation = evaluate(patient, context, fork + "time.sleep(600)")
     assert evaluation.status is Status.TIMEOUT
+    assert evaluation.feedback == "training killed after 15.72 s", "it used no time of the CPU"
     with pytest.raises(ProcessLookupError):
         os.kill(int((context.scratch / "pid").read_text()), signal.SIGCONT)
 
@@ -147,6 +148,7 @@ def test_a_model_that_cannot_be_loaded_is_a_crash_that_repeats_no_words(judge: T
     evaluation = evaluate(judge, context, BIGRAM.replace("logits = np.log", "raise ValueError('secret')"))
     assert evaluation.status is Status.CRASHED
     assert "secret" not in evaluation.feedback
+    assert "what it printed is not shown" in evaluation.feedback
 
 
 def test_training_sees_no_other_text_and_predicting_starts_from_fresh_code(
@@ -182,6 +184,9 @@ def test_a_wrong_configuration_is_refused(config: dict[str, Any], message: str) 
 
 def test_a_broken_setup_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(JudgeError, match=r"has no train.py; see"):
+        TrainingJudge().check(tmp_path)
+    (tmp_path / "train.py").write_text(BIGRAM.replace("def load", "def lod"))
+    with pytest.raises(JudgeError, match=r"train.py lacks load \(see .*README.md\): did you mean lod\?"):
         TrainingJudge().check(tmp_path)
     empty = TrainingJudge(corpus=Files(kind="files", globs=(tmp_path / "nothing*",)), cache=tmp_path)
     said: list[str] = []
