@@ -312,6 +312,9 @@ def test_files_that_have_come_since_do_not_count_and_others_are_named(project: P
     (project / "log.txt").unlink()
     tree.cache_clear()
     assert target.changed(run, known) == ""
+    project.rename(tmp_path / "moved")
+    tree.cache_clear()
+    assert target.changed(run, known) == f"the files of the target, {project}, are gone"
 
 
 @pytest.mark.parametrize("name", shipped.presets())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
@@ -123,3 +126,13 @@ def test_code_in_which_nothing_can_be_turned_is_refused_before_the_run(tmp_path:
     (tmp_path / "data.c").write_text("#define DEPTH 3\nint main(void) { return 0; }\n")
     done = CliRunner().invoke(main, ["check", "task.yaml"])
     assert done.exit_code == 0 and "DEPTH  3   1 .. 24 log" in done.output
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_stream_that_the_caller_closed_is_nobodys(closed: str) -> None:
+    wolf = shlex.join([sys.executable, "-m", "wolf"])
+    for command, made in (("run knobs budget.evaluations=2", "runs/*/ledger.db"), ("report", "runs/*/report.html")):
+        done = subprocess.run(f"{wolf} {command} {closed}", shell=True, capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        assert list(Path().glob(made))
+    assert subprocess.run(f"{wolf} tree {closed}", shell=True, capture_output=True).returncode == 0

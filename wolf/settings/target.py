@@ -100,6 +100,8 @@ class Target:
         """
         if self.tree_hash() == known:
             return ""
+        if not self.root.is_dir():
+            return f"the files of the target, {self.root}, are gone"
         try:
             before: dict[str, str] = json.loads((run_dir / FROZEN).read_text("utf-8"))
             if self.tree_hash(before) == known:
