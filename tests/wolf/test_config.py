@@ -312,7 +312,7 @@ def test_files_that_have_come_since_do_not_count_and_others_are_named(project: P
     (project / "log.txt").unlink()
     tree.cache_clear()
     assert target.changed(run, known) == ""
-    project.rename(tmp_path / "moved")
+    project.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
     tree.cache_clear()
     assert target.changed(run, known) == f"the files of the target, {project}, are gone"
 
