@@ -50,6 +50,15 @@ def test_top_ranks_by_estimate_and_counts_failures(wolf: Call) -> None:
     assert "5 failed:" in lines and any(line.startswith("   4 × crashed: ValueError") for line in lines)
 
 
+def test_one_of_a_thing_is_not_several(wolf: Call) -> None:
+    made = CliRunner().invoke(cli.main, ["run", "knobs", "budget.evaluations=1", "workers.slots=1", "name=one"])
+    assert made.exit_code == 0, made.output
+    run = next(Path("runs").glob("one-*"))
+    assert wolf("top", str(run)).splitlines()[0].endswith("· 1 evaluation · 1 variant")
+    assert CliRunner().invoke(cli.main, ["report", str(run)]).exit_code == 0
+    assert ", 1 worker<" in (run / "report.html").read_text("utf-8")
+
+
 def test_top_fits_a_narrow_terminal_and_breaks_no_word(wolf: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = wolf("top").splitlines()[1]
     monkeypatch.setattr("wolf.commands.reading.columns", lambda: 70)

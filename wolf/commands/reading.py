@@ -39,7 +39,9 @@ def top(run: str | None, count: int, as_json: bool) -> None:
         _json({**_state(found), "variants": rows, "failures": failures})
         return
     digits = places(found)
-    click.echo(f"{found.path} · {found.status} · {found.evaluations} evaluations · {len(found.variants)} variants")
+    counts = ((found.evaluations, "evaluation"), (len(found.variants), "variant"))
+    said = " · ".join(f"{count} {what}{'s'[: count != 1]}" for count, what in counts)
+    click.echo(f"{found.path} · {found.status} · {said}")
     click.echo(textwrap.fill(verdict(found).sentence, columns()) + "\n")
     click.echo(f"{'':>4} {line(found.header.metric, 9):>9} {'±':>7} {'n':>3}  {'variant':<12}  {'made by':<18}  what")
     for rank, id in enumerate(best, 1):

@@ -172,7 +172,7 @@ def _expedition(run: Run, body: Mapping[str, Any]) -> list[str]:
         case "extended":
             return [f"↗ {name} climbs and gets more: {trip.evaluations} of {trip.allowance}"]
     found = {"champion": "a new champion", "niche": "a new niche"}.get(trip.outcome or "", "nothing")
-    return [f"↙ {name} is home after {trip.evaluations} evaluations: {found}"]
+    return [f"↙ {name} is home after {trip.evaluations} evaluation{'s'[: trip.evaluations != 1]}: {found}"]
 
 
 def _company(body: Mapping[str, Any], digits: int) -> str:

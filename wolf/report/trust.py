@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+from wolf.reading.lines import workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Z95
 from wolf.reading.spending import spent
@@ -58,7 +59,7 @@ def statistics(run: Run) -> list[tuple[str, str]]:
     scored = f"{len(run.variants)}, of which {len(run.beliefs)} have a score; {len(run.crowned)} crowned"
     charged = f"${asked:.2f} for proposals"
     return [
-        ("strategy", f"{run.header.strategy}, seed {run.header.seed}, {run.header.slots} workers"),
+        ("strategy", f"{run.header.strategy}, seed {run.header.seed}, {workers(run)}"),
         ("readings", ", ".join(f"{count} {name}" for name, count in purposes.items()) or "none"),
         ("variants", scored),
         ("expeditions", f"{len(run.expeditions)}, with {escapes} evaluations"),
