@@ -103,3 +103,10 @@ def test_progress_begins_anew_with_each_significant_gain() -> None:
     assert (progress.fruitless, progress.homecomings) == (6, 3), "it is still away"
     progress.told(SimpleNamespace(crowning=object(), expedition=home))
     assert (progress.fruitless, progress.homecomings) == (0, 0)
+
+
+def test_budgets_that_are_not_revised_stay() -> None:
+    assert FULL.revised(None, 2.0) == replace(FULL, seconds=7200.0)
+    assert FULL.revised(12, None) == replace(FULL, evaluations=12)
+    assert Rules().revised(3, 0.5) == Rules(evaluations=3, seconds=1800.0)
+    assert FULL.revised(None, None) == FULL
