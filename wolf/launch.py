@@ -103,7 +103,8 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
         if changed := Target.of(config.target).changed(run_dir, header["target"]):
             raise UsageError(
                 f"{changed} since {run_dir} was started, so old and new scores cannot be compared: put them back, or "
-                "start another run"
+                "start another run (a run keeps the configuration that it was started with, but for its budget, which "
+                f"`wolf tell {quote(str(run_dir))} budget` changes)"
             )
         here = _device(config)
         if here != (before := header.get("device", here)):

@@ -95,7 +95,7 @@ def test_a_finished_run_ends_with_the_outcome_and_three_commands(story: Story, g
     assert "On fresh seeds the champion is better than the seed by 0.709 (95% interval 0.669 to 0.749)." in text
     assert "the gain is smaller on fresh seeds than in the search by 0.010" in text
     assert "one reading varies by 0.030" in text
-    assert "1, of which 1 found something · 20% of the evaluations" in text
+    assert "1: 1 found a new champion · 20% of the evaluations" in text
     assert text.count("\n  wolf ") == 3
 
 
@@ -132,7 +132,7 @@ def test_the_live_view_fits_and_tells_the_essentials(story: Story, width: int, h
     text = shown(Run.of(story(end="")), width, height)
     assert "40 of 40" in text and "val_bpb" in text and "best so far" in text
     if width == 200:
-        assert "gain 0.719 [0.677, 0.760]" in text and "why" in text and "1 found something" in text
+        assert "gain 0.719 [0.677, 0.760]" in text and "why" in text and "1 home: 1 found a new champion" in text
 
 
 def test_an_expedition_under_way_is_in_the_view(story: Story) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from shlex import quote
 
 from wolf.reading.records import Run
-from wolf.reading.rows import Z95, Belief, Gain, Told
+from wolf.reading.rows import Z95, Belief, Expedition, Gain, Told
 from wolf.reading.terminal import decimals, duration, number
 
 
@@ -119,14 +121,31 @@ def closing(run: Run) -> list[tuple[str, str]]:
     if won and final.get("curse") is not None and not by_holdout(run):  # two judges' scores differ for other reasons
         lines.append(("winner's curse", _curse(final["curse"], digits)))
     if final.get("noise") is not None and run.header.judge != "reader":
-        lines.append(("noise", f"one reading varies by {number(final['noise'], digits)} from seed to seed (sigma)"))
+        lines.append(
+            (
+                "noise",
+                f"one reading varies by {number(final['noise'], digits)} from seed to seed (sigma, 75% upper bound)",
+            )
+        )
     trips = final.get("expeditions") or {}
     if trips.get("count"):
         share = f"{100 * (trips.get('share') or 0):.0f}% of the evaluations"
-        lines.append(("expeditions", f"{trips['count']}, of which {trips.get('found', 0)} found something · {share}"))
+        lines.append(("expeditions", f"{trips['count']}: {fates(run.expeditions.values())} · {share}"))
     counted = f"{run.evaluations} evaluations in {duration(final.get('seconds') or run.seconds)}"
     lines.append(("work", f"{counted} · {metric} is {goal.value}d · {run.reason or 'done'}"))
     return lines
+
+
+def fates(trips: Iterable[Expedition]) -> str:
+    """What became of some expeditions: `1 found a new champion, 2 found nothing`."""
+    outcomes = Counter(trip.outcome for trip in trips)
+    words = {
+        "champion": "found a new champion",
+        "niche": "found a new niche",
+        "empty": "found nothing",
+        None: "not home",
+    }
+    return ", ".join(f"{outcomes[key]} {what}" for key, what in words.items() if outcomes[key])
 
 
 def next_commands(run: Run) -> list[tuple[str, str]]:

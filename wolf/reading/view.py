@@ -17,7 +17,7 @@ from wolf.reading.lines import what_changed, why_so, workers
 from wolf.reading.records import Run
 from wolf.reading.spending import budget, elapsed, left, spent
 from wolf.reading.terminal import duration, line, number, spark
-from wolf.reading.verdict import places
+from wolf.reading.verdict import fates, places
 
 WIDE = 120
 _STYLE = {"crowned": "bold green", "admitted": "green", "recorded": "cyan", "failed": "red"}
@@ -93,9 +93,8 @@ def _search(run: Run, width: int) -> list[RenderableType]:
     if not run.expeditions:
         return [text]
     home = [trip for trip in run.expeditions.values() if trip.outcome is not None]
-    found = sum(trip.outcome != "empty" for trip in home)
     trips = Text(no_wrap=True, overflow="ellipsis").append("expeditions ", "dim")
-    trips.append(f"{len(home)} home, {found} found something")
+    trips.append(f"{len(home)} home" + (f": {fates(home)}" if home else ""))
     for trip in run.expeditions.values():
         if trip.outcome is None:
             away = f" · {line(trip.kind, 16)} from {trip.origin[:8]}: {trip.evaluations} of {trip.allowance}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from wolf.reading.records import Run
 from wolf.reading.rows import Told
 from wolf.reading.spending import spent
 from wolf.reading.terminal import duration, line, number
-from wolf.reading.verdict import by_holdout, places, verdict
+from wolf.reading.verdict import by_holdout, fates, places, verdict
 
 MANY = 6  # knobs named before "and n more"
 
@@ -133,15 +132,7 @@ def _stuck(run: Run) -> Iterator[str]:
     if max(stretch.length for stretch in stretches) < 3:
         yield "It never went three evaluations without a new champion."
     if run.expeditions:
-        outcomes = Counter(trip.outcome for trip in run.expeditions.values())
-        words = {
-            "champion": "found a new champion",
-            "niche": "found a new niche",
-            "empty": "found nothing",
-            None: "not home",
-        }
-        said = ", ".join(f"{outcomes[key]} {what}" for key, what in words.items() if outcomes[key])
-        yield f"{_many(len(run.expeditions), 'expedition')} set out: {said}."
+        yield f"{_many(len(run.expeditions), 'expedition')} set out: {fates(run.expeditions.values())}."
 
 
 def _vain(run: Run) -> Iterator[str]:
