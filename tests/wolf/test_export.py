@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wolf.cli import main
+from wolf.commands.export import write_files
 from wolf.errors import UsageError
 from wolf.reading.records import Run, load_run
 from wolf.store.events import Event
@@ -158,3 +160,16 @@ def test_the_notebook_runs() -> None:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), cell["id"], "exec"), world)
     assert world["run"].status == "finished" and world["change"].gain.mean > 0
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o644])
+def test_a_program_is_a_program_where_its_champion_goes(tmp_path: Path, mode: int) -> None:
+    origin, there = tmp_path / "target", tmp_path / "there"
+    origin.mkdir()
+    (origin / "sort.sh").write_text("#!/bin/sh\n")
+    (origin / "sort.sh").chmod(mode)
+    (written,) = write_files({"sort.sh": "#!/bin/sh\nsort\n"}, there, False, origin)
+    assert os.access(written, os.X_OK) == bool(mode & 0o100)
+    written.chmod(0o600)
+    write_files({"sort.sh": "#!/bin/sh\ntrue\n"}, there, True, origin)
+    assert not os.access(written, os.X_OK), "whoever has it there already has decided"

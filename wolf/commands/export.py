@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from wolf.commands.which import run_argument
 from wolf.errors import SetupError, UsageError
 from wolf.reading.records import Run, load_run
 from wolf.reading.terminal import json_line
+from wolf.settings import shipped
 
 TABLES = ("variants", "evaluations", "calls", "votes", "events")
 FORMATS = ("jsonl", "csv", "parquet", "git", "results.tsv")
@@ -52,7 +54,8 @@ def export(
     found = load_run(run)
     try:
         if best is not None:
-            written = [str(path) for path in write_files(found.best().files, best, force)]
+            origin = shipped.resolve(found.header.config["target"]["root"])
+            written = [str(path) for path in write_files(found.best().files, best, force, origin)]
             said = f"wrote {', '.join(written)} of the champion {found.champion}"
             click.echo(json_line({"variant": found.champion, "files": written}) if as_json else said)
         elif form == "git":
@@ -71,8 +74,10 @@ def export(
         raise SetupError(f"cannot write {error.filename}: {error.strerror}; choose another place") from error
 
 
-def write_files(files: Mapping[str, str], folder: Path, force: bool) -> list[Path]:
+def write_files(files: Mapping[str, str], folder: Path, force: bool, origin: Path) -> list[Path]:
     """Write into `folder`, never outside it, and never over something else unless told to.
+
+    What may be run in the target, `origin`, may be run there, too.
 
     Raises:
         UsageError: if a file would lie outside the folder, or differs from what is there.
@@ -86,7 +91,10 @@ def write_files(files: Mapping[str, str], folder: Path, force: bool) -> list[Pat
             raise UsageError(f"{path} exists and differs: choose another folder, or overwrite it with --force")
     for path, data in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
         path.write_bytes(data)
+        if new and os.access(origin / path.relative_to(root), os.X_OK):
+            path.chmod(path.stat().st_mode | 0o111)
     return [folder / path.relative_to(root) for path in paths]
 
 
