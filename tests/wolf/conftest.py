@@ -57,8 +57,8 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
         "format": 1, "version": "0.1.0", "name": "demo", "strategy": "wolf", "seed": 0, "slots": 2, "judge": "command",
         "sandbox": "bubblewrap", "trust": "reported",
         "metric": "val_bpb", "goal": goal, "target": "abc", "seed_variant": first.id, "noise": None,
-        "config": {"name": "demo", "target": {"knobs": {}}, "budget": {"evaluations": evaluations, "hours": 0.5},
-                   "judge": {"kind": "command", "run": XSS}},
+        "config": {"name": "demo", "target": {"root": "demo", "knobs": {}},
+                   "budget": {"evaluations": evaluations, "hours": 0.5}, "judge": {"kind": "command", "run": XSS}},
     }  # fmt: skip
     steps: Steps = [([("run", header)], [first])]
     best, best_loss, tried, counted = first, 3.7, 0, 0
