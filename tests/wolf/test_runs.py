@@ -47,6 +47,16 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others(write_run: WriteRun,
     assert "newer Auto Wolf" in rows["newer"]["sentence"]
 
 
+def test_runs_are_found_from_their_project_and_from_among_them(
+    write_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path / "runs" / "mine")
+    for here, words in ((tmp_path, ()), (tmp_path / "runs", ()), (tmp_path / "runs", ("..",)), (tmp_path, ("runs",))):
+        monkeypatch.chdir(here)
+        said = CliRunner().invoke(main, ["runs", *words, "--json"])
+        assert said.exit_code == 0 and Path(json.loads(said.output)["path"]).name == "mine", (here, words)
+
+
 def test_a_folder_without_runs_is_one_sentence(tmp_path: Path) -> None:
     result = runs(tmp_path)
     assert result.exit_code == 2 and "start one with `wolf run CONFIG`" in result.output

@@ -71,13 +71,14 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 @click.command()
-@click.argument("folder", default="runs", type=click.Path(path_type=Path))
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines: one object per run.")
-def runs(folder: Path, as_json: bool) -> None:
+def runs(folder: Path | None, as_json: bool) -> None:
     """All runs in FOLDER (./runs), the latest first: how they stand and what they found."""
-    found = list(entries(folder))
+    places = (folder, folder / "runs") if folder else (Path("runs"), Path())  # or one stands among them already
+    found = next(filter(None, (list(entries(place)) for place in places)), [])
     if not found:
-        raise UsageError(f"no run in {folder}: start one with `wolf run CONFIG`, or name the folder where yours are")
+        raise UsageError(f"no run in {places[0]}: start one with `wolf run CONFIG`, or name the folder where yours are")
     if as_json:
         for entry in found:
             click.echo(json_line(asdict(entry)))
