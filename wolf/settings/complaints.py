@@ -63,7 +63,7 @@ def _keys(loc: tuple[str | int, ...], data: Any, absent: bool) -> Keys:
 def _sentence(item: Any, keys: Keys, document: Document, model: type[BaseModel]) -> str:
     kind, context, value = item["type"], item.get("ctx", {}), item["input"]
     if kind in ("missing", "union_tag_not_found"):
-        return "is missing"
+        return "is missing" + (f"; it is one of {', '.join(kinds.names())}" if keys == ("judge", "kind") else "")
     if kind == "extra_forbidden":
         word = str(keys[-1])
         places = [f"{name}.{word}" for name in model.model_fields for found in _models(_annotation(model, name))
