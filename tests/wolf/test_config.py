@@ -65,7 +65,8 @@ BAD = [
     # kinds
     (GOOD.replace("command", "comand"), "bad.yaml:3:3: judge.kind: expected one of command, function, panel, reader, "
      "training, found 'comand', did you mean 'command'?"),
-    (GOOD.replace("  kind: command\n", ""), "bad.yaml:2:1: judge.kind: is missing; it is one of command, "),
+    (GOOD.replace("  kind: command\n", ""),
+     "bad.yaml:2:1: judge.kind: is missing; it is one of command, function, panel, reader, training"),
     ("judge: {kind: training, corpus: {kind: fils}}\n" + GOOD.partition("judge")[0] + "budget: {hours: 1}\n",
      "bad.yaml:1:34: judge.corpus.kind: expected one of stdlib, files, climbmix, found 'fils', did you mean 'files'?"),
     ("judge: {kind: training, corpus: {kind: stdlib, vocap: 300}}\n" + GOOD.partition("judge")[0]
