@@ -53,6 +53,7 @@ def call(attempt: int) -> tuple[str, dict[str, Any]]:
         (("null", {"status": "crashed", "score": None}), "null candidate, which does nothing: crashed, as it should"),
         (("null", {"status": "ok", "score": 4.5}), "null candidate, which does nothing: 4.500, to be beaten"),
         (company(False), "alone: 3.710 in 5.5 s; again beside up to 2 others: 3.710 in 5.5 s; within the noise"),
+        (("company", company(False)[1] | {"slots": 2}), "again beside another: 3.710 in 5.5 s; within the noise"),
         (company(None), "too few readings to tell from noise"),
         (company(True, READING | {"status": "crashed", "score": None}), "beside up to 2 others: crashed in 5.5 s. "),
         (company(True), "WARNING: the seed alone"),

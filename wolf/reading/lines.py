@@ -180,7 +180,8 @@ def _company(body: Mapping[str, Any], digits: int) -> str:
         f"{number(r['score'], digits) if r['score'] is not None else r['status']} in {r['seconds']:.1f} s"
         for r in (body["alone"], body["beside"])
     )
-    said = f"the seed alone: {alone}; again beside up to {body['slots'] - 1} others: {beside}"
+    others = "another" if body["slots"] == 2 else f"up to {body['slots'] - 1} others"
+    said = f"the seed alone: {alone}; again beside {others}: {beside}"
     if not body["matters"]:
         return f"{said}; " + ("within the noise" if body["matters"] is False else "too few readings to tell from noise")
     return (
