@@ -272,8 +272,9 @@ def test_numbers_and_marks() -> None:
     assert spark([1, 1], 5) == "▁▁"
 
 
-def test_a_failure_says_its_status_once() -> None:
+def test_a_failure_says_its_status_once(story: Story) -> None:
+    run = Run.of(story())
     told = SimpleNamespace(ok=False, status="crashed", reason="crashed", failure="crashed: SyntaxError: invalid syntax")
-    assert why_so(cast(Told, told)) == "crashed: SyntaxError: invalid syntax"
+    assert why_so(run, cast(Told, told)) == "crashed: SyntaxError: invalid syntax"
     told.reason = "the seed's own reading"
-    assert why_so(cast(Told, told)) == "the seed's own reading · crashed: SyntaxError: invalid syntax"
+    assert why_so(run, cast(Told, told)) == "the seed's own reading · crashed: SyntaxError: invalid syntax"

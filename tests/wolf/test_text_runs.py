@@ -30,6 +30,7 @@ def test_a_text_evolves_offline_and_its_finalists_are_shown_with_what_the_hold_o
     assert "1. " in shown.output and "the original  rating" in shown.output
     assert "The judges see a gain of" in shown.output or "Nothing better" in shown.output
     assert "hold-out  " in done.output
+    assert "· by the hold-out\n" in done.output and "on a fresh seed" not in done.output
     body = json.loads(CliRunner().invoke(main, ["finalists", str(run), "--json", "-n", "2"]).output)
     scores = [row["score"] for row in body["finalists"]]
     assert 2 <= len(scores) <= 3 and scores == sorted(scores, reverse=True)

@@ -13,7 +13,7 @@ from wolf.reading.records import ENDS, Run
 from wolf.reading.rows import Asked, Told
 from wolf.reading.spending import budget, left
 from wolf.reading.terminal import duration, line, number, safe
-from wolf.reading.verdict import closing, next_commands, places
+from wolf.reading.verdict import by_holdout, closing, next_commands, places
 from wolf.store.events import Event
 
 FEW = 6  # knobs named in a line, before "and n more"
@@ -43,7 +43,7 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             score = number(told.score, digits) if told.ok else told.status
             count, width = f"{told.evaluations}{_limit(run)}", max(0, 2 * len(_limit(run)) - 1)
             facts = f"[{count:>{width}}] {score:>8}  {told.variant[:8]}  {told.outcome:<9}  {told.purpose:<10}"
-            return [f"{facts}  {what_changed(asked, told)} · {why_so(told)}"]
+            return [f"{facts}  {what_changed(asked, told)} · {why_so(run, told)}"]
         case "crowned" if gain := run.crowned[-1].gain:
             return [f"★ new champion {body['variant'][:8]}, better than the last by {gain.text(digits)}"]
         case "noise":
@@ -118,8 +118,10 @@ def what_changed(asked: Asked | None, told: Told | None) -> str:
     return again.get(asked.purpose) or line(f"{asked.origin}  {describe(few) + more or asked.note}", 300)
 
 
-def why_so(told: Told) -> str:
+def why_so(run: Run, told: Told) -> str:
     """Why a variant was kept or not, in one harmless line; for a failure also what it said."""
+    if told.ok and told.purpose == "confirm" and by_holdout(run):
+        return "by the hold-out"
     if told.ok:
         return line(told.reason, 300)
     return line(told.failure if told.reason == told.status else f"{told.reason} · {told.failure}", 300)

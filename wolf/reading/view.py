@@ -128,7 +128,7 @@ def _table(run: Run, width: int, rows: int) -> RenderableType:
         if asked is not None and asked.expedition is not None:
             changed.append(f"↗{asked.expedition} ", "magenta")
         changed.append(what_changed(asked, told))
-        why = Text(why_so(told), style="dim", no_wrap=True, overflow="ellipsis")
+        why = Text(why_so(run, told), style="dim", no_wrap=True, overflow="ellipsis")
         last: list[RenderableType] = [changed, why] if wide else [Group(changed, why)]
         table.add_row(str(told.ordinal), score, told.variant[:8], outcome, *last)
     return table
