@@ -3,6 +3,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,29 @@ large.clear()
 print(resident() - before)
 """
 
+THREADS = """
+import ctypes, sys, threading
+from wolf.commands.running import give_back
+
+if sys.argv[1] == "give":
+    give_back()
+together = threading.Barrier(6)
+
+def work():
+    kept = [bytearray(9_000) for _ in range(100)]
+    together.wait()
+    return kept
+
+threads = [threading.Thread(target=work) for _ in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+library = ctypes.CDLL(None)
+library.fopen.restype = ctypes.c_void_p
+out = ctypes.c_void_p(library.fopen(sys.argv[2].encode(), b"w"))
+library.malloc_info(0, out)
+library.fclose(out)
+"""
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do as they like")
 def test_large_blocks_that_are_freed_go_back_to_the_system_whatever_lies_between_them():
@@ -33,3 +57,13 @@ def test_large_blocks_that_are_freed_go_back_to_the_system_whatever_lies_between
         for how in ("give", "keep")
     }
     assert left["give"] < 10 < 50 < left["keep"], "MB of 99"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do as they like")
+def test_threads_share_a_heap(tmp_path: Path) -> None:
+    heaps = {}
+    for how in ("give", "keep"):
+        subprocess.run([sys.executable, "-c", THREADS, how, str(tmp_path / how)], check=True)
+        heaps[how] = (tmp_path / how).read_text().count("<heap nr=")
+    assert heaps["give"] < heaps["keep"]
+    assert heaps["give"] <= 2, "one, and one if a library made a thread while it was imported"

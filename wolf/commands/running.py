@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wolf.store.events import Observer
     from wolf.store.ledger import Ledger
 
-M_MMAP_THRESHOLD = -3  # of <malloc.h>
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of <malloc.h>
 LARGE = 1 << 17  # bytes
 
 track_option = click.option(
@@ -104,10 +104,13 @@ def resume(
 def give_back() -> None:
     """Have the C library give large blocks back to the system as soon as they are freed, where it is glibc.
 
-    It would learn to keep them, and its heap then grows by each that fits into none of its holes.
+    It would learn to keep them, and its heap then grows by each that fits into none of its holes. And have all threads
+    to come share a heap: each would have its own, with holes of its own, and the interpreter lets one run at a time.
     """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, LARGE)
+        library.mallopt(M_ARENA_MAX, 1)
 
 
 def _drive(
