@@ -303,10 +303,10 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
         loaded = "with" if fresh[-1].sdk else "without"
         print(f"a fresh process that resumes the same history, {loaded} the models' SDK: {fresh[-1].rss:.1f} MB")
     fds = [sample.descriptors for sample in warm]
-    tenth = max(1, len(fds) // 10)
+    quarter = max(1, len(fds) // 4)
     threads = max((sample.threads for sample in warm), default=0)
-    rest = min(fds[:tenth], default=0), min(fds[-tenth:], default=0)
-    print(f"descriptors {min(fds, default=0)} to {max(fds, default=0)}, at rest {rest[0]} in the first tenth and "
+    rest = min(fds[:quarter], default=0), min(fds[-quarter:], default=0)
+    print(f"descriptors {min(fds, default=0)} to {max(fds, default=0)}, at rest {rest[0]} in the first quarter and "
           f"{rest[1]} in the last; threads at most {threads}")  # fmt: skip
     wrong = replay(where)
     print(f"replay: {len(wrong)} differences {wrong[:3]}")
