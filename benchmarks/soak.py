@@ -1,6 +1,6 @@
 """A long night in an hour: a run in which everything goes wrong at once, and what it left behind.
 
-    python benchmarks/soak.py [--evaluations 2000] [--sleep 4] [--kills 0.05]
+    python benchmarks/soak.py [--evaluations 2000] [--sleep 5] [--kills 0.05]
 
 Each kind of fault strikes 5 % of the evaluations (the candidate crashes, is killed, hangs and ignores SIGTERM, leaves a
 daemon, runs out of memory, prints garbage, prints NaN, prints nothing, fills its disk), or of the requests to a played
@@ -214,7 +214,7 @@ def main() -> int:
     """Run it and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--evaluations", type=int, default=2000)
-    parser.add_argument("--sleep", type=float, default=4.0, help="seconds that an evaluation sleeps at most")
+    parser.add_argument("--sleep", type=float, default=5.0, help="seconds that an evaluation sleeps at most")
     parser.add_argument("--kills", type=float, default=0.05, help="of the search, per evaluation")
     parser.add_argument("--keep", action="store_true", help="do not remove the folder when all is well")
     arguments = parser.parse_args()

@@ -68,10 +68,7 @@ class Knob:
         """Where a value lies between `low` (0) and `high` (1), clipped; for a choice its index, only to store it."""
         if self.choices:
             return self.choices.index(value) / (len(self.choices) - 1)
-        place = float(value)
-        if self.log:
-            place = math.log2(place) if place > 0 else -math.inf
-        place = (place - self._start) / self._length
+        place = (self._scale(float(value)) - self._start) / self._length
         return 1.0 if place > 1.0 else place if place > 0.0 else 0.0
 
     def at(self, unit: float) -> Value:

@@ -2,8 +2,8 @@
 
 Like the strategy this is a fold: `hear` reads the inbox, writes each order down as an `intervention` (or as `refused`,
 with the reason) and only then hands it to `fold`, to which a resumed run gives the same events. What changes the search
-(veto, pin, free, inject, vote) takes effect when no evaluation is under way in cohort mode, so that the trajectory does
-not depend on the instant at which an order came, and at once in steady mode.
+(veto, pin, free, inject, vote, budget) takes effect when no evaluation is under way in cohort mode, so that the
+trajectory does not depend on the instant at which an order came, and at once in steady mode.
 """
 
 from __future__ import annotations

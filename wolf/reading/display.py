@@ -117,10 +117,7 @@ class _Follower(Silence):
 
     def past(self, event: Event) -> None:
         """Fold it."""
-        if event.kind in FOLDED and self._past is not None:
-            self._past.fold(event)
-        else:
-            self._past = self._folded(self._past, event)
+        self._past = self._folded(self._past, event)
 
     def _fold(self, event: Event) -> Run | None:
         with self._lock:
