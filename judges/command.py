@@ -23,17 +23,16 @@ from typing import Annotated, Literal
 from msgspec import structs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from judges import process
+from judges import process, said
 from judges.base import SMOKE_SECONDS, Context, JudgeConfig, JudgeError
 from judges.imports import unresolved
-from judges.metrics import read_metrics
+from judges.metrics import read_metrics, unread
 from judges.process import Finished, Limits, environment
 from judges.sandbox import Access
 from judges.workspace import lay_out
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 
-FEEDBACK_CHARACTERS = 2000
 MOST_METRICS = 50
 SHELL = {"|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1"}
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
@@ -183,8 +182,8 @@ class CommandJudge(JudgeConfig):
         finished = execute(self.smoke)
         if finished.ok or finished.timed_out:
             return None
-        said = _feedback("it failed its smoke run", finished)
-        return Evaluation(variant.id, self.name, Status.CRASHED, feedback=said, seed=context.seed)
+        why = _feedback("it failed its smoke run", finished)
+        return Evaluation(variant.id, self.name, Status.CRASHED, feedback=why, seed=context.seed)
 
     def prepare(self, root: Path, say: Callable[[str], None]) -> None:
         """Nothing but `check`."""
@@ -237,9 +236,13 @@ class CommandJudge(JudgeConfig):
                 return answer(status, feedback=_feedback("it failed", finished))
             readings.append(read_metrics(finished.stdout))
             if not math.isfinite(readings[-1].get(self.metric, math.nan)):
-                value = readings[-1].get(self.metric, "missing: no line `name: number` on stdout has this name")
+                value = readings[-1].get(self.metric, self._absent(finished.stdout))
                 return answer(Status.INVALID, feedback=_feedback(f"{self.metric} is {value}", finished))
         return self._verdict(answer, readings, finished)
+
+    def _absent(self, output: str) -> str:
+        """Why the metric is not in what was printed, as the end of a sentence."""
+        return unread(output, self.metric)
 
     def _verdict(
         self, answer: Callable[..., Evaluation], readings: list[dict[str, float]], finished: Finished
@@ -285,5 +288,4 @@ def _why(finished: Finished, otherwise: Status) -> Status:
 
 def _feedback(summary: str, finished: Finished) -> str:
     """What happened, then the end of what the command said: stderr if it said anything there, else stdout."""
-    said = (finished.stderr.strip() or finished.stdout.strip())[-FEEDBACK_CHARACTERS:]
-    return f"{summary} ({finished.reason})\n{said}".strip()
+    return f"{summary} ({finished.reason})\n{said.end(finished.stderr.strip() or finished.stdout)}".strip()

@@ -16,6 +16,7 @@ from pydantic import Field
 from judges.base import Context, JudgeConfig, JudgeError
 from judges.command import CommandJudge
 from judges.imports import absent
+from judges.metrics import NAME
 from judges.sandbox import Access
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant
@@ -25,6 +26,8 @@ RUNNER = Path(__file__).with_name("runner.py")
 
 class FunctionJudge(JudgeConfig):
     """Calls `score(folder: Path, seed: int)`, which returns the score, or a dict of numbers with the metric in it.
+
+    The score is a number: one that is `True` or `False` is a failure. In the other values of a dict they are 1 and 0.
 
     Attributes:
         call: `judge.py:score` (a file of the target) or `package.module:score` (importable from the target's folder or
@@ -42,7 +45,7 @@ class FunctionJudge(JudgeConfig):
 
     kind: Literal["function"] = "function"
     call: str = Field(pattern=r"^[\w./-]+:\w+$")
-    metric: str = "score"
+    metric: str = Field(default="score", pattern=rf"^{NAME}$")
     goal: Goal = Goal.MINIMIZE
     seconds: float = Field(default=60.0, gt=0)
     smoke: str | None = Field(default=None, pattern=r"^[\w./-]+:\w+$")
@@ -108,8 +111,15 @@ class FunctionJudge(JudgeConfig):
         """The function for it."""
         return self._command().smoke_run(variant, context)
 
-    def _command(self) -> CommandJudge:
+    def _command(self) -> _Call:
         runner = (sys.executable, "-I", str(RUNNER))
         smoke = (*runner, self.smoke, "") if self.smoke else None
         shared = {"metric", "goal", "seconds", "include", "exclude", "sandbox"}
-        return CommandJudge(run=(*runner, self.call, self.metric), smoke=smoke, **self.model_dump(include=shared))
+        return _Call(run=(*runner, self.call, self.metric), smoke=smoke, **self.model_dump(include=shared))
+
+
+class _Call(CommandJudge):
+    """The runner as a command, which prints the metric unless it cannot."""
+
+    def _absent(self, output: str) -> str:
+        return f"missing: the process ended before {self.run[-2]} returned"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 
+NAME = r"[A-Za-z_][\w./-]*"
 LINE = re.compile(
-    r"^\s*(?P<name>[A-Za-z_][\w./-]*)\s*[:=]\s*(?P<value>[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$",
+    rf"^\s*(?P<name>{NAME})\s*[:=]\s*(?P<value>[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$",
     re.IGNORECASE,
 )
 
@@ -14,7 +15,8 @@ LINE = re.compile(
 def read_metrics(output: str) -> dict[str, float]:
     """Every number that `output` names on a line of its own: `name: 1.5`, `name = 1.5` or `{"name": 1.5}`.
 
-    Where a name occurs more than once, the last line wins. NaN and infinities are returned as such.
+    Where a name occurs more than once, the last line wins. NaN and infinities are returned as such; `true` and `false`
+    are no numbers.
     """
     found: dict[str, float] = {}
     for line in output.splitlines():
@@ -23,6 +25,16 @@ def read_metrics(output: str) -> dict[str, float]:
         elif line.lstrip().startswith("{"):
             found |= _read_json(line)
     return found
+
+
+def unread(output: str, name: str) -> str:
+    """Why `read_metrics` found no number of that name, as the end of a sentence that begins `NAME is`."""
+    if not re.fullmatch(NAME, name):
+        return f"missing: a name like this is only read from JSON, {json.dumps({name: 1.5})}"
+    why = "missing: no line `name: number` on stdout has this name"
+    mention = re.compile(rf'(?<!\w){re.escape(name)}"?\s*[:=]')
+    near = next((line.strip() for line in reversed(output.splitlines()) if mention.search(line)), "")
+    return f"{why}; the nearest is `{near:.80}`" if near else why
 
 
 def _read_json(line: str) -> dict[str, float]:

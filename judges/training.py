@@ -27,6 +27,7 @@ from judges.base import SMOKE_SECONDS, Context, JudgeConfig, JudgeError, LocalPa
 from judges.corpus import HOUSE, PATH, Corpus, Section, Stdlib, made, program
 from judges.imports import absent, unresolved
 from judges.process import Finished, Limits, environment
+from judges.said import end
 from judges.sandbox import Access
 from judges.scorer import Reading
 from judges.seal import MOST_BYTES, SealError, digest, seal
@@ -34,7 +35,6 @@ from judges.workspace import lay_out
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 
-FEEDBACK_CHARACTERS = 2000
 KEEP_MEMORY = {  # glibc: reuse freed memory; page faults were a fifth of the time of small training runs
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
@@ -179,7 +179,7 @@ class TrainingJudge(JudgeConfig):
         finished, _, wrong = small._train(variant, context, context.scratch / "train" / "out")
         if wrong is not Status.CRASHED or finished.returncode == -signal.SIGKILL:
             return None  # slow on a CPU, or too big for the memory that the evaluations leave
-        said = f"training {finished.reason}\n{_tail(finished.stderr)}"
+        said = f"training {finished.reason}\n{end(finished.stderr)}"
         return Evaluation(variant.id, self.name, wrong, feedback=said, seed=context.seed)
 
     def null(self, files: Mapping[str, str]) -> Mapping[str, str]:
@@ -238,7 +238,7 @@ class TrainingJudge(JudgeConfig):
             idle = finished.timed_out and self.budget.seconds is None  # it slept through its patience
             spent = wrong is Status.TIMEOUT and not idle
             how = f"training used more than {self.budget}" if spent else f"training {finished.reason}"
-            said = f"{how}\n{_tail(finished.stdout.partition(chr(10))[2])}\n{_tail(finished.stderr)}"
+            said = f"{how}\n{end(finished.stdout.partition(chr(10))[2])}\n{end(finished.stderr)}"
             return answer(wrong, metrics=metrics, feedback=said.strip())
         try:
             seal_number = seal(out, sealed)
@@ -251,7 +251,7 @@ class TrainingJudge(JudgeConfig):
         metrics |= {"audit_seconds": reading.audit_seconds, "audited": float(reading.audited), "leak": reading.charge}
         if reading.bpb is None:
             return answer(Status(reading.status), metrics=metrics, feedback=f"load or predict: {reading.why}")
-        return answer(Status.OK, reading.bpb, metrics, _tail(finished.stdout.partition("\n")[2]))
+        return answer(Status.OK, reading.bpb, metrics, end(finished.stdout.partition("\n")[2]))
 
     def _train(self, variant: Variant, context: Context, out: Path) -> tuple[Finished, dict[str, float], Status | None]:
         """How training ended, its numbers, and the evaluation's status if that was not well."""
@@ -276,7 +276,7 @@ class TrainingJudge(JudgeConfig):
         finished = process.run(command, cwd=folder, env=env, limits=limits, cage=cage)
         ready = finished.stdout.partition("\n")[0].split()  # printed before any code of the candidate ran
         if len(ready) != 3 or ready[0] != "ready":
-            raise JudgeError(f"a training run could not start ({finished.reason}): {_tail(finished.stderr)}")
+            raise JudgeError(f"a training run could not start ({finished.reason}): {end(finished.stderr)}")
         wall = time.monotonic() - launched
         used = {"seconds": wall - float(ready[1]), "cpu_seconds": finished.cpu_seconds - float(ready[2])}
         metrics = _claims(report) | {f"train_{unit}": n for unit, n in used.items()}
@@ -316,7 +316,7 @@ class TrainingJudge(JudgeConfig):
         limits, asked = Limits(3 * self.patience), json.dumps(request).encode()
         finished = process.run(program("judges.scorer"), cwd=HOUSE, env=ours, limits=limits, stdin=asked)
         if not finished.ok:
-            raise JudgeError(f"the scorer {finished.reason}: {_tail(finished.stderr)}")
+            raise JudgeError(f"the scorer {finished.reason}: {end(finished.stderr)}")
         return Reading(**json.loads(finished.stdout))
 
     def _place(self, variant: Variant, context: Context, phase: str) -> tuple[Path, dict[str, str], Access]:
@@ -342,7 +342,3 @@ def _claims(report: Path) -> dict[str, float]:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
     return {name: value for name, value in items if math.isfinite(value)}
-
-
-def _tail(text: str) -> str:
-    return text.strip()[-FEEDBACK_CHARACTERS:]

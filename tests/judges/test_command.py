@@ -60,6 +60,16 @@ def test_the_last_line_wins_and_other_numbers_are_kept(tmp_path: Path) -> None:
     [
         ("echo loss: 1; echo oops >&2; exit 4", Status.CRASHED, "it failed (exited with code 4)\noops"),
         ("echo lose: 1", Status.INVALID, "loss is missing"),
+        (
+            "echo '{\"loss\": true}'",
+            Status.INVALID,
+            'loss is missing: no line `name: number` on stdout has this name; the nearest is `{"loss": true}`',
+        ),
+        (
+            "echo loss: 5%; echo glossy: 1",
+            Status.INVALID,
+            "loss is missing: no line `name: number` on stdout has this name; the nearest is `loss: 5%`",
+        ),
         ("echo loss: nan", Status.INVALID, "loss is nan"),
         ("echo loss: -inf", Status.INVALID, "loss is -inf"),
         ("echo loss: 1 >&2", Status.INVALID, "loss is missing"),
@@ -70,6 +80,14 @@ def test_failure_is_never_a_score(tmp_path: Path, text: str, status: Status, fee
     evaluation = evaluate(judge(seconds=1), tmp_path, text)
     assert (evaluation.status, evaluation.score) == (status, None)
     assert evaluation.feedback.startswith(feedback)
+
+
+def test_a_metric_whose_name_only_json_can_say(tmp_path: Path) -> None:
+    named = judge(metric="my loss")
+    assert evaluate(named, tmp_path, "echo '{\"my loss\": 2}'").score == 2
+    (tmp_path / "other").mkdir()
+    said = evaluate(named, tmp_path / "other", "echo my loss: 2").feedback
+    assert said.startswith('my loss is missing: a name like this is only read from JSON, {"my loss": 1.5}')
 
 
 def test_feedback_is_the_end_of_the_output_and_capped(tmp_path: Path) -> None:

@@ -65,11 +65,14 @@ def test_a_dict_has_the_metric_and_more(tmp_path: Path) -> None:
     ("body", "status", "feedback"),
     [
         ("return float('nan')", Status.INVALID, "score is nan"),
-        ("return {'other': 1}", Status.INVALID, "score is missing"),
-        ("return 'best'", Status.CRASHED, "must return a number or a dict of numbers, not 'best'"),
+        ("return 'best'", Status.CRASHED, "must return a number, or a dict of numbers with 'score' in it, not 'best'"),
         ("raise ValueError('too deep')", Status.CRASHED, "ValueError: too deep"),
-        ("raise SystemExit", Status.INVALID, "score is missing"),
-        ("import os; os._exit(0)", Status.INVALID, "score is missing"),
+        (
+            "raise SystemExit",
+            Status.INVALID,
+            "score is missing: the process ended before tools/judge.py:score returned",
+        ),
+        ("import os; os._exit(0)", Status.INVALID, "score is missing: the process ended before tools/judge.py:score"),
         ("while True: pass", Status.TIMEOUT, "killed after 1 s"),
     ],
 )
@@ -77,6 +80,39 @@ def test_failure_is_never_a_score(tmp_path: Path, body: str, status: Status, fee
     evaluation = evaluate(tmp_path, body, seconds=1.0 if status is Status.TIMEOUT else 20.0)
     assert (evaluation.status, evaluation.score) == (status, None)
     assert feedback in evaluation.feedback
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("{'loss': 1, 'speed': 2}", "; the one that it returned has 'loss', 'speed'"),
+        ("{}", "; the one that it returned has nothing"),
+        ("True", ", not True: true or false says nothing of how good it is"),
+        ("{'score': 1 > 2}", ", not {'score': False}: true or false says nothing of how good it is"),
+    ],
+)
+def test_an_answer_without_a_score_is_told_what_was_wanted_and_what_came(
+    tmp_path: Path, answer: str, said: str
+) -> None:
+    evaluation = evaluate(tmp_path, f"return {answer}")
+    assert (evaluation.status, evaluation.score) == (Status.CRASHED, None)
+    wanted = "TypeError: tools/judge.py:score must return a number, or a dict of numbers with 'score' in it"
+    assert evaluation.feedback.splitlines()[-1] == wanted + said
+
+
+def test_numpys_booleans_are_no_scores_either(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, "import numpy; return numpy.float64(1) < 2")
+    assert not evaluation.ok and evaluation.feedback.endswith(": true or false says nothing of how good it is")
+
+
+def test_flags_beside_the_score_are_one_and_zero(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, "return {'score': 2, 'fits': True, 'late': False}")
+    assert (evaluation.score, evaluation.metrics) == (2.0, {"fits": 1.0, "late": 0.0})
+
+
+def test_a_metric_that_could_not_be_printed_is_refused() -> None:
+    with pytest.raises(ValueError, match="metric"):
+        FunctionJudge(call="judge.py:score", metric="mean error")
 
 
 def test_threads_that_are_left_do_not_hold_up_the_answer(tmp_path: Path) -> None:

@@ -181,6 +181,30 @@ def test_the_line_that_names_the_error_is_not_the_code_that_raised_it(story: Sto
     )  # the end was cut off
 
 
+@pytest.mark.parametrize(
+    ("status", "feedback", "failure"),
+    [
+        ("invalid", "error is nan (exited with code 0)\nerror: nan", "invalid: error is nan (exited with code 0)"),
+        (
+            "crashed",
+            "it failed (exited with code 1)\nstep 1\nno file x",
+            "crashed: it failed (exited with code 1); no file x",
+        ),
+        ("timeout", "it failed (killed after 5 s)\nstep 1\nstep 2", "timeout: it failed (killed after 5 s)"),
+        (
+            "crashed",
+            "it failed (exited with code 1)\n+ Exception Group Traceback (most recent call last):\n"
+            "  | ExceptionGroup: a (1 sub-exception)\n"
+            "ExceptionGroup: a (1 sub-exception); the first: KeyError",
+            "crashed: ExceptionGroup: a (1 sub-exception); the first: KeyError",
+        ),
+    ],
+)
+def test_a_failure_in_one_line(story: Story, status: str, feedback: str, failure: str) -> None:
+    told = next(told for told in Run.of(story()).told if not told.ok)
+    assert structs.replace(told, status=status, feedback=feedback).failure == failure
+
+
 def test_commands_that_a_run_names_can_be_pasted_whatever_its_folder_is_called(
     write_run: WriteRun, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from judges.metrics import read_metrics
 from population.evaluation import Goal
 from wolf.reading.terminal import line, number
 from wolf.store.events import Event
@@ -176,11 +177,17 @@ class Told(Struct, frozen=True):
 
     @property
     def failure(self) -> str:
-        """The first line of the feedback that names an error, else its first line, else why; with the status first."""
+        """The first line of the feedback that names an error, else its first line, else why; with the status first.
+
+        Of what crashed and names none, the last line, too: most programs end with what stopped them.
+        """
         lines = [text for text in self.feedback.splitlines() if text.strip()]
         named = [text for text in lines if any(word in text for word in ("Error", "Exception", "error:"))]
-        named.sort(key=lambda text: text[0].isspace())  # indented: a traceback's copy of the line that raised
-        return line(f"{self.status}: {(named or lines or [self.reason])[0]}", 160)
+        named = [text for text in named if not read_metrics(text)]  # a metric may be called so
+        named.sort(key=lambda text: text[0] in " \t+|")  # a traceback's copy of the line that raised, or its tree
+        said = (named or lines or [self.reason])[0]
+        more = f"; {lines[-1]}" if self.status == "crashed" and not named and len(lines) > 1 else ""
+        return line(f"{self.status}: {said}{more}", 160)
 
 
 @dataclass(frozen=True, slots=True)
