@@ -147,9 +147,9 @@ def _bubblewrap(need: Need) -> list[str]:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     binds = dict.fromkeys(_both(*interpreter(), *need.readable), "--ro-bind")
     binds |= dict.fromkeys(_both(need.folder, *need.writable), "--bind")
-    bound = list(SYSTEM)
+    bound = list(SYSTEM)  # compared as text: pathlib interns each part, and Python's table of names keeps their places
     for path, how in sorted(binds.items()):  # what lies inside another comes after it
-        if how == "--bind" or not any(Path(path).is_relative_to(other) for other in bound):
+        if how == "--bind" or not any(f"{path}/".startswith(f"{other}/") for other in bound):
             words += [how, path, path]
         if how == "--ro-bind":
             bound.append(path)

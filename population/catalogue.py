@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-FRESH = 512  # names that are not in order yet, at least; then a sixteenth of the others
+FRESH = 64  # names that are not in order yet, at least; then a sixteenth of the others
 
 
 class Catalogue:

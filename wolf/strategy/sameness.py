@@ -17,7 +17,7 @@ from population.variant import Variant
 
 FORM = 16  # bytes of a normal form
 RECENT = 8  # skeletons that the next variant is likely to share
-OUTLINES = 512  # skeletons whose parse is remembered
+OUTLINES = 128  # skeletons whose parse is remembered
 
 
 class Forms:
