@@ -16,7 +16,7 @@ from wolf import cli
 from wolf.commands.export import export
 from wolf.commands.reading import diff, show, top, tree
 from wolf.errors import SetupError, UsageError
-from wolf.reading.difference import at_an_end, knob_changes
+from wolf.reading.difference import at_an_end, from_seed, knob_changes
 from wolf.reading.records import Run, load_run
 from wolf.reading.tables import TABLES, write_results_tsv
 from wolf.store.events import Event
@@ -48,6 +48,32 @@ def test_top_ranks_by_estimate_and_counts_failures(wolf: Call) -> None:
     assert lines[1].startswith("On fresh seeds the champion is better")
     assert lines[4].startswith("  1★     2.981   0.015   3  f64db3f2f1ac")
     assert "5 failed:" in lines and any(line.startswith("   4 × crashed: ValueError") for line in lines)
+
+
+def test_top_compares_with_the_seed_and_tree_with_the_parent(wolf: Call) -> None:
+    header, best = wolf("top").splitlines()[3:5]
+    assert header.endswith("  against the seed") and best.endswith(
+        "  recombine:join      LR 0.02 → 0.0341, DEPTH 4 → 5"
+    )
+    assert re.search(r"(?m)^★ f64db3f2 +2\.981  recombine:join.*  LR 0\.02 → 0\.013, DEPTH 4 → 6$", wolf("tree"))
+    assert wolf("tree").endswith("each with what it changed of its parent\n")
+    assert "  in all    LR 0.02 → 0.0341, DEPTH 4 → 5 (from the seed)\n" in wolf("show")
+    child = load_run("runs/demo").lineage("best")[1].id
+    assert "changed" in wolf("show", child) and "in all" not in wolf("show", child)
+
+
+def test_where_other_lines_differ_the_note_comes_before_the_knobs(wolf: Call) -> None:
+    seed = load_run("runs/demo").header.seed_variant
+    text = load_run("runs/demo").files(seed)["train.py"]
+    rewritten = text.replace("LR * DEPTH", "LR + DEPTH")
+    sum_ = Variant({"train.py": rewritten}, (seed,), "llm:idea", "add\x1b them")
+    knobs = Variant({"train.py": rewritten.replace("LR = 0.02", "LR = 0.03")}, (sum_.id,), "nudge", "LR 0.02 -> 0.03")
+    both = Variant({"train.py": text.replace("4", "6").replace("return", "return 2 *")}, (seed,), "llm:idea", "double")
+    with Ledger.open(Path("runs/demo"), write=True) as ledger:
+        ledger.append([], [sum_, knobs, both])
+    run = load_run("runs/demo")
+    said = [from_seed(run, id) for id in (seed, sum_.id, knobs.id, both.id)]
+    assert said == ["", "add\\x1b them", "other lines, LR 0.02 → 0.03", "double, DEPTH 4 → 6"]
 
 
 def test_one_of_a_thing_is_not_several(wolf: Call) -> None:
@@ -106,7 +132,7 @@ def test_show_for_machines(wolf: Call) -> None:
 
 def test_diff_is_from_the_seed_or_between_two(wolf: Call) -> None:
     text = wolf("diff", "best")
-    assert text.startswith("dbf57f9410b7 -> f64db3f2f1ac")
+    assert text.startswith("dbf57f9410b7 → f64db3f2f1ac")
     assert "knobs: LR 0.02 → 0.0341, DEPTH 4 → 5" in text and "better by 0.719" in text
     assert "+LR = 0.02 " in wolf("diff", "best", "seed")
     assert "the files are the same" in wolf("diff", "best", "best")

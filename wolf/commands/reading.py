@@ -29,7 +29,9 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="JSON for ma
 @click.option("--count", "-n", type=click.IntRange(1), default=10, show_default=True, help="How many variants.")
 @_json_option
 def top(run: str | None, count: int, as_json: bool) -> None:
-    """The best variants of RUN by estimate, and what failed."""
+    """The best variants of RUN by estimate, what tells them from the seed, and what failed."""
+    from wolf.reading.difference import from_seed
+
     found = load_run(run)
     best = found.ranking()[:count]
     failures = {said: len(group) for said, group in found.failures().items()}
@@ -43,13 +45,14 @@ def top(run: str | None, count: int, as_json: bool) -> None:
     said = " · ".join(f"{count} {what}{'s'[: count != 1]}" for count, what in counts)
     click.echo(f"{found.path} · {found.status} · {said}")
     click.echo(textwrap.fill(verdict(found).sentence, columns()) + "\n")
-    click.echo(f"{'':>4} {line(found.header.metric, 9):>9} {'±':>7} {'n':>3}  {'variant':<12}  {'made by':<18}  what")
+    head = f"{line(found.header.metric, 9):>9} {'±':>7} {'n':>3}  {'variant':<12}  {'made by':<18}"
+    _line(f"{'':>4} {head}  against the seed")
     for rank, id in enumerate(best, 1):
         belief, proposal = found.beliefs[id], found.variants[id]
         mark = "★" if id == found.champion else " "
         spread = number(belief.sigma, digits) if 0 < belief.sigma < math.inf else ""
         scores = f"{number(belief.mean, digits):>9} {spread:>7} {belief.n:>3}"
-        _line(f"{rank:>3}{mark} {scores}  {id}  {line(proposal.origin, 18):<18}  {line(proposal.note)}")
+        _line(f"{rank:>3}{mark} {scores}  {id}  {line(proposal.origin, 18):<18}  {from_seed(found, id)}".rstrip())
     if failures:
         click.echo(f"\n{sum(failures.values())} failed:")
         for said, times in list(failures.items())[:5]:
@@ -62,7 +65,7 @@ def top(run: str | None, count: int, as_json: bool) -> None:
 def show(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
     """One VARIANT (default: best): where it came from, every evaluation of it, and its diff against its parent."""
     from population import genome
-    from wolf.reading.difference import describe, knob_changes, line_diff
+    from wolf.reading.difference import describe, from_seed, knob_changes, line_diff
     from wolf.reading.tables import TABLES
 
     (variant,) = named(names, "best")
@@ -89,6 +92,7 @@ def show(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
         ("made by", line(made)),
         ("note", "" if proposal.note == genome.describe(changes) else line(proposal.note)),
         ("changed", line(describe(changes))),
+        ("in all", "" if parent in (None, found.header.seed_variant) else f"{from_seed(found, id)} (from the seed)"),
         ("believed", f"{line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}{rank}"),
         ("files", line(", ".join(f"{path} ({_lines(text)})" for path, text in files.items()))),
     ):
@@ -122,7 +126,7 @@ def diff(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
         _json({"from": old, "to": new, "changes": pairs, "gain": gain and gain._asdict(), "diff": lines})
         return
     digits = places(found)
-    click.echo(f"{old} -> {new}")
+    click.echo(f"{old} → {new}")
     for id in (old, new):
         click.echo(f"  {id}  {line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}")
     if gain is not None and old != new:
@@ -138,7 +142,8 @@ def diff(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Also the variants that were never kept.")
 @_json_option
 def tree(run: str | None, everything: bool, as_json: bool) -> None:
-    """Who came from whom in RUN; the champion's line is the trunk."""
+    """Who came from whom in RUN, and what each changed of its parent; the champion's line is the trunk."""
+    from wolf.reading.lines import first_asks, what_changed
     from wolf.reading.tree import grow
 
     found = load_run(run)
@@ -148,15 +153,19 @@ def tree(run: str | None, everything: bool, as_json: bool) -> None:
         _json({**_state(found), "variants": [facts[branch.variant] for branch in branches]})
         return
     digits, crowned = places(found), {crown.variant for crown in found.crowned}
-    told = {told.variant for told in found.told}
+    told, asked = {told.variant for told in found.told}, first_asks(found)
     for branch in branches:
         id = branch.variant
         belief, proposal = found.beliefs.get(id), found.variants[id]
         mark = "★" if id == found.champion else "◆" if id in crowned else "○" if belief else "✗"
         score = number(belief.mean, digits) if belief else "failed" if id in told else "waiting"
         hidden = f"  (+{branch.hidden} not kept)" if branch.hidden else ""
-        _line(f"{branch.indent}{mark} {id[:8]} {score:>8}  {line(proposal.origin)}{hidden}  {line(proposal.note)}")
-    click.echo("★ champion  ◆ was champion  ○ scored  ✗ failed or not scored")
+        origin, changed = line(proposal.origin), ""
+        if id != found.header.seed_variant:
+            changed = what_changed(asked.get(id), None).removeprefix(origin).strip() or line(proposal.note)
+        _line(f"{branch.indent}{mark} {id[:8]} {score:>8}  {origin}{hidden}  {changed}".rstrip())
+    legend = "★ champion  ◆ was champion  ○ scored  ✗ failed or not scored; each with what it changed of its parent"
+    click.echo(textwrap.fill(legend, columns()))
 
 
 def _state(run: Run) -> dict[str, Any]:

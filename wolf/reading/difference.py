@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wolf.reading.records import Run
 from wolf.reading.rows import Gain
+from wolf.reading.terminal import line
 
 if TYPE_CHECKING:
+    from population.genome import Genome
     from population.knobs import Space
 
+FEW = 6  # knobs named in a line, before "and n more"
 LONGEST = 36  # characters of a value in a line; choices of a text may be sentences
 
 Files = Mapping[str, str]
@@ -51,8 +55,7 @@ def line_diff(old: Files, new: Files, *, context: int = 3) -> str:
             continue
         names = (f"a/{path}" if before is not None else "/dev/null", f"b/{path}" if after is not None else "/dev/null")
         lines = difflib.unified_diff(_lines(before), _lines(after), *names, n=context)
-        for line in lines:
-            parts.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+        parts += (row if row.endswith("\n") else row + "\n\\ No newline at end of file\n" for row in lines)
     return "".join(parts)
 
 
@@ -61,7 +64,11 @@ def knob_changes(run: Run, old: Files, new: Files) -> Changes:
     from population.genome import Genome
 
     space = _space(run)
-    before, after = Genome.of(old, space).values, Genome.of(new, space).values
+    return _differing(Genome.of(old, space), Genome.of(new, space))
+
+
+def _differing(old: Genome, new: Genome) -> Changes:
+    before, after = old.values, new.values
     return {name: (before[name], after[name]) for name in before if name in after and before[name] != after[name]}
 
 
@@ -79,9 +86,29 @@ def _space(run: Run) -> Space:
     return Space.of(run.files(run.header.seed_variant), overrides)
 
 
-def describe(changes: Changes) -> str:
-    """`LR 0.02 → 0.013, DEPTH 4 → 6`; candidates' text, not made safe."""
-    return ", ".join(f"{name} {_brief(old)} → {_brief(new)}" for name, (old, new) in changes.items())
+def describe(changes: Changes, most: int | None = None) -> str:
+    """`LR 0.02 → 0.013, DEPTH 4 → 6`, the first `most` of them `and 2 more`; candidates' text, not made safe."""
+    said = ", ".join(f"{name} {_brief(old)} → {_brief(new)}" for name, (old, new) in islice(changes.items(), most))
+    return f"{said} and {len(changes) - most} more" if most is not None and len(changes) > most else said
+
+
+def from_seed(run: Run, id: str) -> str:
+    """What tells `id` from the seed, in a harmless line: its knobs; where more differs, its last step's note first."""
+    from population import genome
+
+    if id == run.header.seed_variant:
+        return ""
+    space = _space(run)
+    seed, here = (genome.Genome.of(run.files(known), space) for known in (run.header.seed_variant, id))
+    knobs = describe(_differing(seed, here), FEW)
+    if seed.skeleton_id == here.skeleton_id:
+        return line(knobs)
+    note = run.variants[id].note
+    for parent in run.variants[id].parents[:1]:
+        if parent in run.variants:
+            before = genome.Genome.of(run.files(parent), space)
+            note = "other lines" if note == genome.describe(genome.changes(before, here)) else note
+    return line(", ".join(filter(None, (note, knobs))))
 
 
 def value(knob: Any) -> str:

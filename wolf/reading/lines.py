@@ -8,15 +8,13 @@ from shlex import quote
 from typing import Any
 
 from wolf.reading.cards import cards
-from wolf.reading.difference import at_an_end, describe, knob_changes, line_diff
+from wolf.reading.difference import FEW, at_an_end, describe, knob_changes, line_diff
 from wolf.reading.records import ENDS, Run
 from wolf.reading.rows import Asked, Told
 from wolf.reading.spending import budget, left
 from wolf.reading.terminal import duration, line, number, safe
 from wolf.reading.verdict import by_holdout, closing, next_commands, places
 from wolf.store.events import Event
-
-FEW = 6  # knobs named in a line, before "and n more"
 
 
 def tell(run: Run, event: Event, width: int | None) -> list[str]:
@@ -104,8 +102,13 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
     return []
 
 
+def first_asks(run: Run) -> dict[str, Asked]:
+    """How each variant was first asked for: its step from its parent."""
+    return {asked.variant: asked for asked in reversed(run.asked.values())}
+
+
 def what_changed(asked: Asked | None, told: Told | None) -> str:
-    """What a variant changed, in one harmless line: its knobs where there are some, else its note."""
+    """What a variant changed of its parent, in one harmless line: its knobs where there are some, else its note."""
     if asked is None:
         return told.purpose if told else ""
     again = {
@@ -113,9 +116,7 @@ def what_changed(asked: Asked | None, told: Told | None) -> str:
         "replicate": "again, on another seed",
         "confirm": "the seed" if asked.origin == "seed" else "the champion",
     }
-    few = dict(list(asked.changes.items())[:FEW])
-    more = f" and {len(asked.changes) - FEW} more" if len(asked.changes) > FEW else ""
-    return again.get(asked.purpose) or line(f"{asked.origin}  {describe(few) + more or asked.note}", 300)
+    return again.get(asked.purpose) or line(f"{asked.origin}  {describe(asked.changes, FEW) or asked.note}", 300)
 
 
 def why_so(run: Run, told: Told) -> str:

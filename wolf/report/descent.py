@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from wolf.reading.lines import what_changed
+from wolf.reading.lines import first_asks, what_changed
 from wolf.reading.records import Run
 from wolf.reading.terminal import line, number
 from wolf.reading.tree import kept
@@ -21,7 +21,7 @@ def descent(run: Run, places: int) -> Markup:
     for id, proposal in run.variants.items():
         for parent in proposal.parents[:1]:
             children.setdefault(parent, []).append(id)
-    asked = {ask.variant: ask for ask in reversed(run.asked.values())}
+    asked = first_asks(run)
     led, told = leaders(run), {told.variant for told in run.told}
 
     def node(id: str) -> Markup:

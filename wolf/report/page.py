@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from wolf.reading.lines import what_changed, workers
+from wolf.reading.lines import first_asks, what_changed, workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Belief
 from wolf.reading.spending import budget
@@ -237,7 +237,7 @@ def variants(run: Run) -> Iterator[dict[str, Any]]:
     from wolf.reading.tables import TABLES
 
     rows = {row["variant"]: row for row in TABLES["variants"].rows(run)}
-    asked = {ask.variant: ask for ask in reversed(run.asked.values())}
+    asked = first_asks(run)
     ranking = run.ranking()
     unscored = [id for id in rows if id not in run.beliefs]
     outcomes: dict[str, str] = {}

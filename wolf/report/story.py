@@ -106,7 +106,7 @@ def _changed(run: Run) -> str:
         return ""
     before, after = run.files(seed), run.files(champion)
     knobs = knob_changes(run, before, after)
-    named = describe(dict(list(knobs.items())[:MANY])) + (f" and {len(knobs) - MANY} more" if len(knobs) > MANY else "")
+    named = describe(knobs, MANY)
     rows = [row[:1] for row in line_diff(before, after, context=0).splitlines() if row[:3] not in ("---", "+++")]
     steps = len(run.lineage(champion)) - 1
     lines = f"{_many(rows.count('+'), 'line')} in, {rows.count('-')} out, in {_many(steps, 'step')}."
