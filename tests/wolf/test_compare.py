@@ -21,7 +21,7 @@ from wolf.cli import main
 from wolf.compare.arms import Arm, plan
 from wolf.compare.bands import chart
 from wolf.compare.command import table
-from wolf.compare.standings import Line, Outcome, Standings
+from wolf.compare.standings import Line, Outcome, Standings, ranked
 from wolf.errors import UsageError
 
 CONFIG = """
@@ -191,6 +191,28 @@ def test_the_chart_is_one_svg_and_hostile_names_are_harmless() -> None:
     tree = ElementTree.fromstring(chart(result))
     assert tree.tag.endswith("svg") and "<b>&" in [node.text for node in tree.iter() if node.text]
     assert "confirm.seeds is 0" in table(result) and "> 3" in table(result)
+
+
+def test_a_gain_has_the_digits_of_its_own_interval() -> None:
+    def arm(name: str, losses: list[float], against: str | None = "greedy") -> tuple[Arm, tuple[Outcome, ...]]:
+        return Arm(name, (), against), tuple(outcome(seed, loss, (loss,)) for seed, loss in enumerate(losses))
+
+    base = [5000.0, 6000.0, 7000.0, 8000.0]
+    made = [
+        arm("greedy", base, None),
+        arm("far", [4200.0, 6800.0, 6500.0, 8476.0]),
+        arm("near", [loss - gain for loss, gain in zip(base, (0.1, -0.3, -0.4, -0.152), strict=True)]),
+        arm("same", base),
+        arm("exact", [loss - 0.188 for loss in base]),
+    ]
+    result = ranked([arm for arm, _ in made], {arm.name: runs for arm, runs in made}, "ms", Goal.MINIMIZE, 3, 2, None)
+    cells = [[cell.strip() for cell in row.split("|")] for row in table(result).splitlines()[3:7]]
+    assert [row[6:8] for row in cells] == [
+        ["6", "[-1212, 1224]"],
+        ["-0.19", "[-0.53, 0.16]"],
+        ["0.0000", "[0.0000, 0.0000]"],
+        ["0.1880", "[0.1880, 0.1880]"],
+    ]
 
 
 def test_in_a_narrow_terminal_an_arm_is_a_column() -> None:

@@ -12,7 +12,7 @@ from msgspec import structs
 from wolf.errors import UsageError
 from wolf.reading.lines import still
 from wolf.reading.records import Run, find_run, load_run
-from wolf.reading.rows import Belief
+from wolf.reading.rows import Belief, Gain
 from wolf.reading.verdict import next_commands
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger
@@ -203,6 +203,14 @@ def test_the_line_that_names_the_error_is_not_the_code_that_raised_it(story: Sto
 def test_a_failure_in_one_line(story: Story, status: str, feedback: str, failure: str) -> None:
     told = next(told for told in Run.of(story()).told if not told.ok)
     assert structs.replace(told, status=status, feedback=feedback).failure == failure
+
+
+def test_a_gain_has_no_more_digits_than_its_interval() -> None:
+    assert Gain(-0.188, -12.4, 12.1).text(0) == "0 [-12, 12]" and Gain(-6, -12, 0.3).interval(0) == (
+        "95% interval -12 to 0"
+    )
+    assert Gain(0.188, 0.188, 0.188).text(0) == "0.188", "readings do not vary, so all of it counts"
+    assert Gain(3e-9, -1e-9, 7e-9).text(6) == "3e-09 [-1e-09, 7e-09]", "there are no more decimals"
 
 
 def test_commands_that_a_run_names_can_be_pasted_whatever_its_folder_is_called(

@@ -130,7 +130,7 @@ def diff(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
     for id in (old, new):
         click.echo(f"  {id}  {line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}")
     if gain is not None and old != new:
-        click.echo(f"  better by {number(gain.mean, digits)} ({gain.interval(digits)}), by search scores")
+        click.echo(f"  better by {gain.size(digits)} ({gain.interval(digits)}), by search scores")
     if changes:
         click.echo(f"  knobs: {line(describe(changes))}")
     click.echo("" if lines else "  the files are the same")

@@ -12,7 +12,7 @@ import click
 
 from wolf.errors import UsageError, WolfError
 from wolf.reading.records import LEDGER, Run, load_run, touched
-from wolf.reading.terminal import duration, json_line, line, number
+from wolf.reading.terminal import duration, json_line, line
 
 NARROW = 100  # columns, below which the sentence is left out
 AMISS = ("unreadable", "aborted")  # or stands below, where it says what is wrong
@@ -51,7 +51,7 @@ class Entry:
         return Entry(
             str(path), touched(path), run.status, run.header.name, run.header.strategy, run.evaluations,
             run.header.metric, belief.text(digits) if belief else "",
-            number(said.gain.mean, digits) if said.gain else "", said.sentence,
+            said.gain.size(digits) if said.gain else "", said.sentence,
         )  # fmt: skip
 
     @staticmethod

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wolf.commands.locking import choose_level, sandbox_options
-from wolf.reading.terminal import columns, decimals, json_line, number
+from wolf.reading.terminal import columns, decimals, json_line, number, rounded
 
 if TYPE_CHECKING:
     from wolf.compare.standings import Line, Standings
@@ -90,8 +90,7 @@ def command(
 
 def table(result: Standings, width: int = 10_000) -> str:
     """The results as a Markdown table, with what the columns mean below it; an arm is a column if rows are too wide."""
-    runs = [run for line in result.lines for run in line.outcomes]
-    places = decimals([*(line.high - line.mean for line in result.lines)]) if runs else 4
+    places = decimals([(line.high - line.low) / 2 for line in result.lines])
     cursed, good = any(line.curse for line in result.lines), result.good is not None
     heads = ["arm", "mean", "95 % interval", "median", "against", "gain", "95 % interval", "wins", "P(better)",
              "p (Holm)", "reached after", *(["curse"] if cursed else []), *(["good"] if good else [])]  # fmt: skip
@@ -110,22 +109,29 @@ def _drawn(rows: list[list[str]]) -> list[str]:
     return said
 
 
+def _figures(mean: float, ends: tuple[float, float], places: int) -> tuple[str, str]:
+    """A mean and its interval with the same decimals."""
+    low, high = sorted(ends)
+    said = number if low == high else rounded  # an interval without width hides nothing
+    return said(mean, places), f"[{said(low, places)}, {said(high, places)}]"
+
+
 def _cells(result: Standings, line: Line, places: int, cursed: bool, good: bool) -> list[str]:
     loss = result.goal.loss
-    low, high = sorted((loss(line.low), loss(line.high)))
-    cells = [line.arm.name, number(loss(line.mean), places), f"[{number(low, places)}, {number(high, places)}]",
-             number(loss(line.median), places)]  # fmt: skip
+    own = _figures(loss(line.mean), (loss(line.low), loss(line.high)), places)
+    cells = [line.arm.name, *own, number(loss(line.median), places)]
     if line.versus is None:
         cells += ["", "", "", "", "", ""]
     else:
         one = line.versus
         ties = f" + {one.ties} ties" if one.ties else ""
-        cells += [line.arm.against or "", number(one.gain, places),
-                  f"[{number(one.low, places)}, {number(one.high, places)}]", f"{one.wins} of {one.pairs}{ties}",
-                  f"{one.better:.3f}", f"{line.holm or 0.0:.3f}"]  # fmt: skip
+        gain = _figures(one.gain, (one.low, one.high), decimals([(one.high - one.low) / 2]))
+        cells += [line.arm.against or "", *gain, f"{one.wins} of {one.pairs}{ties}", f"{one.better:.3f}",
+                  f"{line.holm or 0.0:.3f}"]  # fmt: skip
     cells.append(f"{line.reach:.0f}" if math.isfinite(line.reach) else f"> {result.evaluations}")
     if cursed:
-        cells.append(f"{number(line.curse[0], places)} ± {number(line.curse[1], places)}" if line.curse else "-")
+        places = decimals([line.curse[1]]) if line.curse else 0
+        cells.append(f"{rounded(line.curse[0], places)} ± {number(line.curse[1], places)}" if line.curse else "-")
     if good:
         cells.append(f"{line.good} of {len(line.outcomes)}")
     return cells

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from judges.metrics import read_metrics
 from population.evaluation import Goal
-from wolf.reading.terminal import line, number
+from wolf.reading.terminal import line, number, rounded
 from wolf.store.events import Event
 
 Z95 = 1.959964  # two-sided 95% of a normal
@@ -28,15 +28,19 @@ class Gain(NamedTuple):
     low: float
     high: float
 
+    def size(self, places: int) -> str:
+        """The mean: `0.709`. Where there is an interval, one that is far inside it is 0."""
+        return rounded(self.mean, places) if self.low < self.high else number(self.mean, places)
+
     def text(self, places: int) -> str:
         """`0.709 [0.669, 0.749]`, or the mean alone where readings do not vary."""
-        interval = f" [{number(self.low, places)}, {number(self.high, places)}]" if self.low < self.high else ""
-        return number(self.mean, places) + interval
+        interval = f" [{rounded(self.low, places)}, {rounded(self.high, places)}]" if self.low < self.high else ""
+        return self.size(places) + interval
 
     def interval(self, places: int) -> str:
         """`95% interval 0.669 to 0.749`, in words where readings do not vary."""
         if self.low < self.high:
-            return f"95% interval {number(self.low, places)} to {number(self.high, places)}"
+            return f"95% interval {rounded(self.low, places)} to {rounded(self.high, places)}"
         return "readings do not vary"
 
 

@@ -20,6 +20,7 @@ _HARMFUL = re.compile(
     "\ud800-\udfff]"  # lone surrogates cannot be encoded
 )
 _BARS = "▁▂▃▄▅▆▇█"
+MOST_DECIMALS = 6
 
 
 def safe(text: str) -> str:
@@ -74,7 +75,7 @@ def duration(seconds: float) -> str:
 def decimals(scale: Iterable[float | None]) -> int:
     """How many decimals tell numbers apart whose typical differences are the smallest positive one in `scale`."""
     sizes = [size for size in scale if size is not None and math.isfinite(size) and size > 0]
-    return min(6, max(0, 1 - math.floor(math.log10(min(sizes))))) if sizes else 4
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(min(sizes))))) if sizes else 4
 
 
 def number(value: float | None, places: int = 4) -> str:
@@ -85,6 +86,13 @@ def number(value: float | None, places: int = 4) -> str:
     if size >= 1e7 or 0 < size < 0.5 * 10.0**-places:
         return f"{value:.3g}"
     return f"{value:.{places}f}"
+
+
+def rounded(value: float | None, places: int) -> str:
+    """`number`, but 0.0 where `places` decimals leave nothing: of figures with an interval, which says what is left."""
+    if value is not None and abs(value) < 0.5 * 10.0**-places and places < MOST_DECIMALS:
+        value = 0.0
+    return number(value, places)
 
 
 def _escape(character: str) -> str:

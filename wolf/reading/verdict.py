@@ -67,11 +67,11 @@ def _found(run: Run) -> Verdict:
         else f"After {run.evaluations} evaluations, by the scores it was picked by,"
     )
     if gain.low > 0:
-        kind, rest = "gain", f"is better than the seed by {number(gain.mean, digits)} ({interval})"
+        kind, rest = "gain", f"is better than the seed by {gain.size(digits)} ({interval})"
     elif gain.high < 0:
-        kind, rest = "loss", f"is worse than the seed by {number(-gain.mean, digits)} ({interval})"
+        kind, rest = "loss", f"is worse than the seed by {gain.size(digits).removeprefix('-')} ({interval})"
     else:
-        kind, rest = "noise", f"cannot be told from the seed: {number(gain.mean, digits)}, {interval}"
+        kind, rest = "noise", f"cannot be told from the seed: {gain.size(digits)}, {interval}"
     warned = _warning(run)
     return Verdict(kind, f"{where} the champion {rest}." + (f" {warned}." if warned else ""), fresh, gain, warned)
 

@@ -165,7 +165,7 @@ def _tiles(run: Run, digits: int) -> list[tuple[str, str, str]]:
             count = f"{belief.n} reading{'' if belief.n == 1 else 's'}, {where}"
             tiles.append((name, number(belief.mean, digits), spread + count))
     if gain is not None:
-        tiles.append(("gain", number(gain.mean, digits), gain.interval(digits)))
+        tiles.append(("gain", gain.size(digits), gain.interval(digits)))
     limit = budget(run).get("evaluations")
     failed = sum(not told.ok for told in run.searched)
     tiles.append(("evaluations", f"{run.evaluations}", f"{f'of {limit:g}, ' if limit else ''}{failed} failed"))
