@@ -17,12 +17,15 @@ SCHEMA = DOCS.parent / "configs/wolf.schema.json"
 PAGE = DOCS / "yaml.md"
 HEAD = """# The YAML file
 
-Made by `python docs/reference.py` from the schema that `wolf schema` prints. Editors that know YAML schemas complete
-keys and mark mistakes if the first line of the file is `# yaml-language-server: $schema=wolf.schema.json` and that file
-lies beside it. Any key can be said on the command line too, dots between the names: `wolf run my.yaml search.seed=1`.
+This page lists every key of a configuration. Keys in bold are required. Unknown keys and wrong values are errors that
+name the line. A relative path starts at the folder of the file that it is written in.
 
-Relative paths start from the folder of the file that they stand in. Unknown keys and wrong values are errors that name
-the line. Bold keys are required.
+Any key can also be given on the command line, with dots between the names: `wolf run my.yaml search.seed=1`.
+
+If your editor knows YAML schemas, it completes keys and marks mistakes: write the schema beside your file with `wolf
+schema > wolf.schema.json`, and begin the file with `# yaml-language-server: $schema=wolf.schema.json`.
+
+(`python docs/reference.py` makes this page from that schema.)
 """
 
 
@@ -97,11 +100,14 @@ def takes(said: Any, schema: dict[str, Any]) -> str:
     if "prefixItems" in said:
         return f"`[{', '.join(takes(part, schema) for part in said['prefixItems'])}]`"
     if said.get("type") == "array":
-        return f"list of {takes(said['items'], schema)}" if "items" in said else "list"
+        if "items" not in said:
+            return "list"
+        one = takes(said["items"], schema)
+        return f"list of ({one})" if " or " in one else f"list of {one}s"
     if said.get("type") == "object":
         inner = said.get("additionalProperties")
         return f"mapping to {takes(inner, schema)}" if isinstance(inner, dict) else "mapping"
-    plain = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`", "string": "text"}
+    plain = {"integer": "integer", "number": "number", "boolean": "`true`, `false`", "string": "string"}
     return plain[said["type"]] + bounds(said)
 
 

@@ -23,15 +23,15 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Box(BaseModel):
-    """Limits; what is left out is not limited. No text may say a sentence of four words or more twice.
+    """Limits on a text. In any case, no text may contain a sentence of four words or more twice.
 
     Attributes:
-        words: least and most words.
-        characters: least and most characters.
-        exclamations: most exclamation marks.
-        questions: most question marks.
-        capitals: greatest share of words that are written in capitals.
-        must: phrases that must occur, in any case of letters.
+        words: smallest and largest number of words.
+        characters: smallest and largest number of characters.
+        exclamations: largest number of exclamation marks.
+        questions: largest number of question marks.
+        capitals: largest share of words in capitals.
+        must: phrases that must occur; upper and lower case are the same.
         must_not: phrases that must not occur.
     """
 

@@ -58,8 +58,8 @@ class Constraint(BaseModel):
     """Bounds on a metric, inclusive; at least one.
 
     Attributes:
-        min: the least that it may be.
-        max: the most that it may be.
+        min: smallest value allowed.
+        max: largest value allowed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,22 +89,22 @@ class CommandJudge(JudgeConfig):
     """Runs a command in a copy of the target and reads its metric from the last line `metric: value` on stdout.
 
     Attributes:
-        run: the command. Its folder is a fresh copy of the target with the variant's files; `python` is ours.
+        run: the command. It runs in a fresh copy of the target with the variant's files; `python` is Auto Wolf's own.
         metric: the metric's name in the output.
-        goal: which way it improves.
+        goal: whether lower or higher is better.
         seconds: wall-clock seconds that one command (the run, or a gate) may take before its process tree is killed.
         gates: commands that must exit with 0 before the score counts; they run first.
-        smoke: a command that must not fail within ten seconds before an idea of a language model is evaluated. It runs
-            beside evaluations, with GPUs hidden.
+        smoke: a quick check of a language model's idea, before it costs an evaluation: a command that must not fail
+            within ten seconds. It runs beside evaluations, with GPUs hidden.
         constraints: bounds on other metrics; a variant outside them is invalid.
-        repeat: how often to run; the median counts. For noisy clocks: the seed is the same each time.
-        clock: whether the score depends on how fast this machine is; taken for granted if `repeat` is above 1.
+        repeat: how often to run; the median counts. Use it for noisy timings: the random seed is the same each time.
+        clock: whether the score depends on the speed of this machine; assumed if `repeat` is above 1.
         env: environment variables to add. Values may use `${HOME}`, `${PATH}`, `${USER}` and `${LD_LIBRARY_PATH}` of
             our environment (empty if unset), and `${ROOT}` (the target's own tree), `${SEED}`, `${SLOT}` and
             `${THREADS}` of this evaluation.
-        include: globs of files to copy although git ignores them.
+        include: globs of files to copy even though git ignores them.
         exclude: globs of files not to copy.
-        seed_env: the environment variable that holds the seed.
+        seed_env: name of the environment variable that holds the random seed.
         sandbox: what the commands may touch besides their folder, Python and the system's libraries. `${ROOT}` in `env`
             makes the target's own tree readable.
     """

@@ -17,6 +17,9 @@ HOUSE = Path(__file__).resolve().parent.parent
 PATH = {"PYTHONPATH": str(HOUSE)}
 
 
+VOCAB = "vocabulary of the BPE tokenizer, which is learned on the training split"
+
+
 class Section(BaseModel):
     """Base of the sections below: frozen, and unknown keys are errors."""
 
@@ -24,18 +27,18 @@ class Section(BaseModel):
 
 
 class Stdlib(Section):
-    """The source of Python's own standard library: on every machine, nothing to download."""
+    """The source of Python's own standard library. It is on every machine, so there is nothing to download."""
 
     kind: Literal["stdlib"] = "stdlib"
-    vocab: int = Field(default=1024, ge=256, le=16384, description="tokens of the BPE that is learned on it")
+    vocab: int = Field(default=1024, ge=256, le=16384, description=VOCAB)
 
 
 class Files(Section):
     """Any UTF-8 text."""
 
     kind: Literal["files"]
-    globs: tuple[LocalPath, ...] = Field(min_length=1, description="which files; `**` is any folder")
-    vocab: int = Field(default=1024, ge=256, le=16384, description="tokens of the BPE that is learned on it")
+    globs: tuple[LocalPath, ...] = Field(min_length=1, description="which files; `**` matches any folders")
+    vocab: int = Field(default=1024, ge=256, le=16384, description=VOCAB)
 
 
 class Climbmix(Section):
@@ -44,10 +47,10 @@ class Climbmix(Section):
     kind: Literal["climbmix"]
     url: str = Field(
         default="https://huggingface.co/datasets/karpathy/climbmix-400b-shuffle/resolve/main",
-        description="the folder that has them, by http(s)",
+        description="the folder that has the shards, by http(s)",
     )
-    shards: int = Field(default=10, ge=1, le=6542, description="training shards, of about 100 MB each")
-    vocab: int = Field(default=8192, ge=512, le=65536, description="tokens of the BPE that is learned on it")
+    shards: int = Field(default=10, ge=1, le=6542, description="number of training shards, of about 100 MB each")
+    vocab: int = Field(default=8192, ge=512, le=65536, description=VOCAB)
 
 
 Corpus = Annotated[Stdlib | Files | Climbmix, Field(discriminator="kind")]

@@ -31,14 +31,15 @@ class FunctionJudge(JudgeConfig):
 
     Attributes:
         call: `judge.py:score` (a file of the target) or `package.module:score` (importable from the target's folder or
-            installed beside us). It runs in a fresh copy of the target with the variant's files; that is `folder`.
+            installed beside Auto Wolf). `folder` is a fresh copy of the target with the variant's files, in which it
+            runs.
         metric: the metric's name.
-        goal: which way it improves.
+        goal: whether lower or higher is better.
         seconds: wall-clock seconds before the process tree is killed.
-        smoke: a function that is called like the other one, for ten seconds at most, before an idea of a language
-            model is evaluated. If it raises, the idea has failed; what it returns does not matter.
-        clock: whether the score depends on how fast this machine is.
-        include: globs of files to copy although git ignores them.
+        smoke: a quick check of a language model's idea, before it costs an evaluation: a function that is called like
+            `call`, for ten seconds at most. If it raises, the idea has failed; its result is ignored.
+        clock: whether the score depends on the speed of this machine.
+        include: globs of files to copy even though git ignores them.
         exclude: globs of files not to copy.
         sandbox: what the function and the candidate may touch besides their folder, Python and the system's libraries.
     """

@@ -72,15 +72,15 @@ class PanelJudge(JudgeConfig):
         file: the file with the text; None: all files of the variant.
         brief: what the text is for.
         criteria: three to six questions; those with `gate: true` are yes-or-no.
-        judges: names of models from `llm:`, or `reader:headline` and the like; they take turns.
-        holdout: judges that selection never sees, of another family.
-        hidden: the hold-out's criteria, in other words; absent: the same.
-        ballots: ballots per reading at most; the second half only for texts that may be better than the original.
-        anchors: texts that stay for the whole run and keep the scale.
-        prior: the shipped reader whose rating is the prior mean, its sister with other features reads along as a
-            hold-out; None: no reader.
-        trust: per judge, a weight from `wolf calibrate`; 0 ignores it.
-        box: limits that a text must keep.
+        judges: names of models under `llm:`, or readers, such as `reader:headline`; they take turns.
+        holdout: judges that confirm and never select; choose another family of models.
+        hidden: criteria for the hold-out, in other words than `criteria`; absent: the same criteria.
+        ballots: most ballots per reading; the second half only for texts that may be better than the original.
+        anchors: texts that stay on the ballots for the whole run and keep the scale fixed.
+        prior: the shipped reader whose rating is the prior mean; its sister with other features becomes a hold-out.
+            None: no reader.
+        trust: weight of each judge, from `wolf calibrate`; 0: the judge is ignored.
+        box: limits on the text.
     """
 
     kind: Literal["panel"] = "panel"

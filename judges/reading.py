@@ -34,12 +34,12 @@ class ReaderJudge(JudgeConfig):
     """Rates the text of a variant as the readers of real experiments would.
 
     Attributes:
-        task: what is read: `headline`, `argument` (whatever its length), or `argument-plain` (longer is better, as
-            it was with those readers; not for evolution).
+        task: what the text is: `headline`, `argument` (length does not count), or `argument-plain` (longer is better,
+            as it was for those readers; not for evolution).
         file: the file that is read; None: all files of the variant, in the order of their names.
         reader: a reader of your own, made by `wolf train-reader`, instead of the shipped one.
-        embeddings: the folder of the sentence-embedding model that this reader was trained with, if it was.
-        box: limits that a text must keep.
+        embeddings: folder of the sentence-embedding model, if this reader was trained with one.
+        box: limits on the text.
     """
 
     kind: Literal["reader"] = "reader"

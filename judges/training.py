@@ -59,11 +59,9 @@ def load(out):
 class Budget(Section):
     """What one training run may use: exactly one of these, counted from the call of `train`."""
 
-    seconds: float | None = Field(default=None, gt=0, description="wall-clock seconds: for a GPU")
-    cpu_seconds: float | None = Field(
-        default=None, gt=0, description="CPU seconds: does not care how busy the machine is"
-    )
-    tokens: int | None = Field(default=None, gt=0, description="tokens drawn from the loader: the same every time")
+    seconds: float | None = Field(default=None, gt=0, description="wall-clock seconds, for GPUs")
+    cpu_seconds: float | None = Field(default=None, gt=0, description="CPU seconds: waiting does not count")
+    tokens: int | None = Field(default=None, gt=0, description="tokens drawn from the loader: repeatable")
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
@@ -96,16 +94,16 @@ SMOKE_BUDGET = Budget(cpu_seconds=2.0)
 
 
 class TrainingJudge(JudgeConfig):
-    """Trains the variant's `train.py` on a fixed budget and scores it in bits per byte; lower is better.
+    """Trains the variant's `train.py` with a fixed budget and scores it in bits per byte; lower is better.
 
     Attributes:
-        corpus: what text; its validation part is what counts, its holdout part is for the end.
+        corpus: the text. Scores are on its validation part; the holdout part is for the confirmation at the end.
         budget: what one training run may use.
         device: `cpu` hides GPUs; `cuda` needs one (see `workers: gpus_per_job`).
-        context: tokens that the model sees at once when it is scored; it is told so.
-        tokens: tokens to score on.
-        audit: rows of `context` tokens whose answers are audited, and again in full on the holdout; 0 believes that
-            answers depend on the past alone.
+        context: tokens that the model sees at once when it is scored; the script is told this number.
+        tokens: number of tokens to score on.
+        audit: how many rows of `context` tokens are audited for peeking ahead (on the holdout: all); 0: no audit, and
+            the candidate is believed.
         patience: wall-clock seconds, beyond the budget, that training may take before it is killed (for start-up and
             a busy machine), and that predicting may take.
         cache: where prepared corpora are kept; None: `$XDG_CACHE_HOME/auto-wolf` or `~/.cache/auto-wolf`.

@@ -38,17 +38,17 @@ def _beside(value: Any) -> Any:
 
 
 class ModelConfig(BaseModel):
-    """One model. What is left out is as `llm:` says."""
+    """One model. Keys that are left out are taken from `llm:`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, BeforeValidator(_beside), Field(min_length=1, description="how reports call it")]
-    model: str | None = Field(default=None, description="its name on the wire, if that is another")
-    base_url: str | None = Field(default=None, description="a server that speaks the Messages API")
-    effort: str | None = Field(default=None, description="low .. max, where the model knows it")
-    max_tokens: int | None = Field(default=None, ge=1, description="length of a reply, thinking included")
-    extra_body: dict[str, Any] = Field(default_factory=dict, description="what else goes into each request")
-    headers: dict[str, str] = Field(default_factory=dict, description="what else goes into the headers")
+    name: Annotated[str, BeforeValidator(_beside), Field(min_length=1, description="its name in reports")]
+    model: str | None = Field(default=None, description="its name in requests, if that is another")
+    base_url: str | None = Field(default=None, description="address of a server that speaks the Messages API")
+    effort: str | None = Field(default=None, description="thinking effort, `low` to `max`, if the model has it")
+    max_tokens: int | None = Field(default=None, ge=1, description="longest reply in tokens, thinking included")
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="further fields of each request")
+    headers: dict[str, str] = Field(default_factory=dict, description="further HTTP headers")
 
     @model_validator(mode="before")
     @classmethod
@@ -66,20 +66,24 @@ class LLMConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    models: Annotated[tuple[ModelConfig, ...], _SOME] = Field(description="names, or mappings with `name`")
-    base_url: str | None = Field(default=None, description="a server that speaks the Messages API")
-    prompts: LocalPath | None = Field(default=None, description="a folder with texts that replace ours")
-    share: float = Field(default=0.3, gt=0, lt=1, description="of the hunt, to begin with; a bandit goes on from there")
-    ideas: int = Field(default=4, ge=1, le=16, description="hypotheses that one call asks for")
-    at_once: int = Field(default=2, ge=1, description="requests at the same time")
-    max_tokens: int = Field(default=12_000, ge=1, description="length of a reply, thinking included")
-    seconds: float = Field(default=300.0, gt=0, description="wall-clock limit of one request")
-    stream: bool = Field(default=True, description="false for servers that cannot")
+    models: Annotated[tuple[ModelConfig, ...], _SOME] = Field(description="names, or mappings with a `name`")
+    base_url: str | None = Field(default=None, description="address of a server that speaks the Messages API")
+    prompts: LocalPath | None = Field(default=None, description="a folder with prompts that replace ours")
+    share: float = Field(
+        default=0.3, gt=0, lt=1, description="share of proposals at the beginning; a bandit adjusts it"
+    )
+    ideas: int = Field(default=4, ge=1, le=16, description="ideas per request")
+    at_once: int = Field(default=2, ge=1, description="number of requests at the same time")
+    max_tokens: int = Field(default=12_000, ge=1, description="longest reply in tokens, thinking included")
+    seconds: float = Field(default=300.0, gt=0, description="wall-clock limit of a request")
+    stream: bool = Field(default=True, description="`false` for servers that cannot stream")
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(default=None, description="thinking effort")
-    explain: int = Field(default=25, ge=0, description="evaluations between two summaries of what was learnt; 0: none")
+    explain: int = Field(
+        default=25, ge=0, description="evaluations between summaries of what was learnt; 0: no summaries"
+    )
     prices: dict[str, Price] = Field(default_factory=dict, description="US dollars per million tokens, by model")
-    extra_body: dict[str, Any] = Field(default_factory=dict, description="what else goes into each request")
-    headers: dict[str, str] = Field(default_factory=dict, description="what else goes into the headers")
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="further fields of each request")
+    headers: dict[str, str] = Field(default_factory=dict, description="further HTTP headers")
 
     @field_validator(
         "models",

@@ -32,11 +32,11 @@ class Rate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input: Dollars = Field(description="of what is sent")
-    output: Dollars = Field(description="of what is answered, thinking included")
-    cache_write: Dollars = _follows("of what the cache keeps for minutes; if absent 1.25 times `input`")
-    cache_write_hour: Dollars = _follows("of what the cache keeps for an hour; if absent twice `input`")
-    cache_read: Dollars = _follows("of what the cache had; if absent a tenth of `input`")
+    input: Dollars = Field(description="price of input tokens")
+    output: Dollars = Field(description="price of output tokens, thinking included")
+    cache_write: Dollars = _follows("price of writing to the cache for minutes; default: 1.25 times `input`")
+    cache_write_hour: Dollars = _follows("price of writing to the cache for an hour; default: twice `input`")
+    cache_read: Dollars = _follows("price of reading from the cache; default: a tenth of `input`")
 
     @model_validator(mode="before")
     @classmethod
@@ -60,13 +60,13 @@ class Rate(BaseModel):
 class Long(Rate):
     """Other prices for prompts of more than `over` tokens."""
 
-    over: int = Field(ge=0, description="tokens of the prompt, from which on these prices hold")
+    over: int = Field(ge=0, description="length of the prompt in tokens above which these prices hold")
 
 
 class Price(Rate):
     """The prices of one model."""
 
-    long: Long | None = Field(default=None, description="prices for long prompts, where they differ")
+    long: Long | None = Field(default=None, description="prices for long prompts, if they differ")
 
     @model_validator(mode="after")
     def _dearer(self) -> Self:

@@ -103,51 +103,61 @@ Knob = Annotated[
 class TargetConfig(Section):
     """What evolves: some files of a folder."""
 
-    root: Annotated[str, BeforeValidator(_root)] = Field(description="the folder; `builtin:train_target` is ours")
-    files: tuple[Inside, ...] = Field(min_length=1, description="the files that may change, relative to root")
-    memo: Inside | None = Field(default=None, description="a text for the proposer, read anew at each proposal")
+    root: Annotated[str, BeforeValidator(_root)] = Field(
+        description="the folder they are in; `builtin:train_target`: the training script that comes with Auto Wolf"
+    )
+    files: tuple[Inside, ...] = Field(min_length=1, description="the files that may change, relative to `root`")
+    memo: Inside | None = Field(
+        default=None, description="a text that tells language models what you want; read again for each request"
+    )
     commit: str | None = Field(
         default=None,
         min_length=1,
-        description="start from the files of this git commit; `best`: of the best kept one in root's results.tsv",
+        description="start from the files of this git commit; `best`: of the best kept commit in root's results.tsv",
     )
     start: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="values of knobs to start from, instead of those in the files"
     )
-    knobs: dict[str, Knob] = Field(default_factory=dict, description="corrections to the knobs found in the files")
+    knobs: dict[str, Knob] = Field(
+        default_factory=dict, description="ranges of knobs, instead of those found in the files; `fixed`: not a knob"
+    )
 
 
 class SearchConfig(Section):
-    """How to search. Every mechanism has an off switch, so that its worth can be measured."""
+    """How to search. Every mechanism can be switched off, so that its worth can be measured."""
 
     strategy: Literal["wolf", "greedy", "random", "restart", "anneal", "tpe", "cmaes"] = Field(
-        default="wolf", description="wolf, or a baseline to compare with; tpe and cmaes need the extra `bench`"
+        default="wolf", description="`wolf`, or a baseline to compare with; `tpe` and `cmaes` need the extra `bench`"
     )
-    seed: int = Field(default=0, strict=True, ge=0, description="all randomness of the search follows from it")
+    seed: int = Field(default=0, strict=True, ge=0, description="random seed of the search")
     mode: Literal["cohort", "steady"] = Field(
-        default="cohort", description="cohort: reproducible; steady: no idle worker"
+        default="cohort", description="`cohort`: repeatable; `steady`: no worker is ever idle"
     )
     surrogate: Tri = Field(
-        default="auto", description="screen proposals with a model; auto: unless the judge reads in milliseconds"
+        default="auto", description="screen drafts with a model; `auto`: unless evaluations take only milliseconds"
     )
-    survey: int = Field(default=14, strict=True, ge=0, description="wide departures from the seed at the start")
-    departures: Share = Field(default=0.25, description="share of unscreened random departures")
-    novelty: bool = Field(default=True, description="weigh novelty in tournaments")
-    recombine: bool = Field(default=True, description="cross and join variants")
-    escape: bool = Field(default=True, description="send out expeditions when stuck")
-    noise_gate: bool = Field(default=True, description="repeat readings that are close before believing them")
+    survey: int = Field(
+        default=14, strict=True, ge=0, description="number of wide departures from the seed variant at the start"
+    )
+    departures: Share = Field(
+        default=0.25, description="share of evaluations that are random departures, not screened by the model"
+    )
+    novelty: bool = Field(default=True, description="count novelty, too, when parents are chosen")
+    recombine: bool = Field(default=True, description="combine variants (crossover, joining of changes)")
+    escape: bool = Field(default=True, description="send out expeditions when the search is stuck")
+    noise_gate: bool = Field(default=True, description="repeat readings whose lead could be luck")
     statements: Tri = Field(
-        default="auto", description="move, drop and repeat statements; move, drop and shorten sentences"
+        default="auto", description="move, drop and repeat statements of code; move, drop and shorten sentences of text"
     )
 
 
 class BudgetConfig(Section):
-    """When to stop: at whichever comes first."""
+    """When to stop: at whichever limit comes first."""
 
-    evaluations: Count | None = Field(default=None, description="number of evaluations, repeats included")
+    evaluations: Count | None = Field(default=None, description="number of evaluations, repeated readings included")
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="wall-clock hours")
     usd: float | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="US dollars for models, never passed"
+        default=None, ge=0, allow_inf_nan=False, description="US dollars for language models; never exceeded"
     )
 
     @model_validator(mode="after")
@@ -161,26 +171,33 @@ class StopConfig(Section):
     """When to stop before the budget is spent: at whichever comes first."""
 
     target: float | None = Field(
-        default=None, allow_inf_nan=False, description="a score that is good enough, lucky readings aside"
+        default=None,
+        allow_inf_nan=False,
+        description="a score that is good enough; the champion's mean must be better by its standard error",
     )
     plateau: Count | None = Field(
-        default=None, description="evaluations without a significant gain, with an expedition home in vain since"
+        default=None,
+        description="evaluations without a significant gain, during which an expedition found nothing",
     )
     alarm: Literal["stop", "go", "off"] = Field(
         default="go",
-        description="when the hold-out sees less than half of a gain: go back to where it agrees, and stop or go on; "
-        "off: only say so at the end",
+        description="when the hold-out confirms clearly less than half of a gain: go back to where it agrees, then "
+        "`stop` or `go` on; `off`: only report it at the end",
     )
 
 
 class CheckInConfig(Section):
-    """When to pause and ask a person. `every 20` and `at alarm` are short for this section."""
+    """When to pause and ask a person. Short forms of this section: `every 20`, `at alarm`."""
 
-    every: Count | None = Field(default=None, description="evaluations between two; absent: only at the alarm")
-    wait: str | None = Field(
-        default=None, pattern=_WAIT, description="`90 s`, `10 min` or `2 h`, after which the run goes on by itself"
+    every: Count | None = Field(
+        default=None, description="evaluations between two check-ins; absent: only at the alarm"
     )
-    show: int = Field(default=3, strict=True, ge=1, le=20, description="finalists to show")
+    wait: str | None = Field(
+        default=None,
+        pattern=_WAIT,
+        description="go on without an answer after `90 s`, `10 min`, `2 h`; absent: wait for one",
+    )
+    show: int = Field(default=3, strict=True, ge=1, le=20, description="number of finalists to show")
 
     @property
     def seconds(self) -> float | None:
@@ -209,13 +226,13 @@ class CheckInConfig(Section):
 
 
 class ConfirmConfig(Section):
-    """The honest figure at the end."""
+    """The final score, on fresh seeds."""
 
     seeds: int = Field(
         default=5,
         strict=True,
         ge=0,
-        description="fresh seeds on which champion and seed are scored again; one is enough for a judge of kind reader",
+        description="fresh seeds on which champion and seed variant are scored again; 1 is enough for `kind: reader`",
     )
 
 
@@ -237,28 +254,37 @@ def _divides(value: float) -> float:
 
 
 class WorkersConfig(Section):
-    """What may run at the same time.
+    """Where evaluations run, and how many at the same time.
 
-    `slots: auto` is as many as there are GPUs for, or cores if no GPUs are asked for; settled when the configuration is
-    read.
+    `slots: auto` is as many as there are GPUs for, or cores if the judge needs no GPU. It is settled when the
+    configuration is read.
     """
 
-    kind: Literal["local", "ray"] = Field(default="local", description="local: this machine; ray: a Ray cluster")
-    address: str | None = Field(default=None, description="of the Ray cluster; auto (the default): the one we are on")
-    threads: Count = Field(default=1, description="CPU threads of one evaluation")
+    kind: Literal["local", "ray"] = Field(default="local", description="`local`: this machine; `ray`: a Ray cluster")
+    address: str | None = Field(
+        default=None, description="address of the Ray cluster; `auto`, the default: the one that this machine is in"
+    )
+    threads: Count = Field(default=1, description="CPU threads per evaluation")
     gpus_per_job: Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_divides)] = Field(
         default=0.0,
-        description="GPUs of one evaluation; 0.5: two share one. Default: 1 if the judge needs a GPU, else 0",
+        description="GPUs per evaluation; 0.5: two evaluations share one. Default: 1 if the judge needs a GPU, else 0",
     )
     memory_gb: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="memory of one evaluation; default: an equal share of 90 %"
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="memory per evaluation; default: an equal share of 90 % of the machine's",
     )
     pin: bool = Field(default=False, description="bind each evaluation to `threads` cores of its own (Linux)")
     slots: Annotated[int, WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]})] = Field(
-        default=cast(Any, "auto"), validate_default=True, strict=True, ge=1, description="evaluations at the same time"
+        default=cast(Any, "auto"),
+        validate_default=True,
+        strict=True,
+        ge=1,
+        description="number of evaluations at the same time",
     )
     sandbox: Literal["auto", "bubblewrap", "docker", "landlock"] = Field(
-        default="auto", description="what candidates are locked into; auto: bubblewrap, or else Landlock"
+        default="auto", description="the sandbox that candidates run in; `auto`: bubblewrap, or else Landlock"
     )
 
     @field_validator("slots", mode="before")
@@ -288,7 +314,9 @@ def _needed(workers: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[st
 class Config(Section):
     """Everything a run needs to know."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run; its folder is called after it"
+    )
     target: TargetConfig
     judge: Annotated[Judge, PlainValidator(kinds.build), PlainSerializer(kinds.dump)]
     search: SearchConfig = SearchConfig()
@@ -296,10 +324,10 @@ class Config(Section):
     stop: StopConfig = StopConfig()
     check_in: CheckInConfig | None = Field(default=None, description="pause and ask a person; absent: never")
     confirm: ConfirmConfig = Field(default_factory=cast(Any, dict), validate_default=True)
-    llm: LLMConfig | None = Field(default=None, description="models that propose; needs `budget: usd:`")
+    llm: LLMConfig | None = Field(default=None, description="language models that propose; needs `budget: usd:`")
     workers: WorkersConfig = Field(default_factory=cast(Any, dict), validate_default=True)
     runs: str = Field(
-        default="runs", min_length=1, description="where run folders go, relative to the current directory"
+        default="runs", min_length=1, description="the folder for run folders, relative to the current directory"
     )
 
     @field_validator("confirm")

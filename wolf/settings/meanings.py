@@ -9,7 +9,7 @@ import inspect
 import re
 from typing import Any
 
-KIND = "which one; the other keys follow from it"
+KIND = "which kind; the other keys depend on it"
 
 
 def spread(schema: dict[str, Any]) -> dict[str, Any]:
