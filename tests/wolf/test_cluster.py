@@ -19,7 +19,7 @@ from judges.cage import Level
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 from wolf.errors import SetupError
-from wolf.settings.config import WorkersConfig
+from wolf.settings.sections import WorkersConfig
 from wolf.settings.target import Target
 from wolf.store.ledger import Ledger
 from wolf.workers import node

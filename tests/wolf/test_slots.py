@@ -15,7 +15,8 @@ from judges.command import CommandJudge
 from population.variant import Variant
 from wolf import cli, launch
 from wolf.errors import ConfigError, SetupError, UsageError
-from wolf.settings.config import WorkersConfig, load
+from wolf.settings.config import load
+from wolf.settings.sections import WorkersConfig
 from wolf.workers import gpus
 from wolf.workers.lease import Leases
 from wolf.workers.local import Job, LocalWorkers, Task

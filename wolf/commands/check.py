@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from population.knobs import Knob
     from population.literals import Value
     from wolf.estimate import Spending
-    from wolf.settings.config import BudgetConfig, Config
+    from wolf.settings.config import Config
+    from wolf.settings.sections import BudgetConfig
 
 
 COLONLESS = re.compile(r"#\s*knobs?\s+(\S+\s*\.\.\s*\S.*)")

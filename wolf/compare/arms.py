@@ -19,7 +19,8 @@ from judges.cage import Level
 from wolf import launch
 from wolf.errors import UsageError
 from wolf.reading.records import LEDGER
-from wolf.settings.config import Config, SearchConfig, load
+from wolf.settings.config import Config, load
+from wolf.settings.sections import SearchConfig
 from wolf.settings.target import Target
 from wolf.store.ledger import Ledger
 

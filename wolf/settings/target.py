@@ -22,7 +22,7 @@ from wolf.settings import commit, shipped
 from wolf.settings.yamlfile import Keys
 
 if TYPE_CHECKING:
-    from wolf.settings.config import TargetConfig
+    from wolf.settings.sections import TargetConfig
 
 FROZEN = "frozen.json"  # in a run's folder: the frozen files it was started with, and a hash of each
 LARGEST = 10_000_000  # bytes of a file that evolves

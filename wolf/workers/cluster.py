@@ -25,7 +25,7 @@ from wolf.workers import node
 from wolf.workers.local import Job, Task
 
 if TYPE_CHECKING:
-    from wolf.settings.config import WorkersConfig
+    from wolf.settings.sections import WorkersConfig
     from wolf.settings.target import Target
 
 KIND = "accelerator_type:"  # Ray's resource that names the GPUs of a node

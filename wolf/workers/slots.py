@@ -13,7 +13,7 @@ from wolf.workers import gpus
 from wolf.workers.lease import Leases
 
 if TYPE_CHECKING:
-    from wolf.settings.config import WorkersConfig
+    from wolf.settings.sections import WorkersConfig
 
 SHARED = 0.9  # of the machine's memory, by all slots together; the rest is for the engine and the system
 LEAST = 16e6  # bytes of memory without which no evaluation gets anywhere: a Python that has just started takes 10 MB
