@@ -51,8 +51,9 @@ bench-landscapes: $(VENV)/.bench  ## does it beat the other strategies where the
 	$(BIN)/python benchmarks/landscapes.py --strategies $(ARMS) --budgets 100,300,1000 --seeds 20
 	$(BIN)/python benchmarks/landscapes.py --strategies $(ARMS) --budgets 100,300 --seeds 20 --landscapes bbob
 
-bench-truth: setup  ## what is crowned where nothing can be gained
+bench-truth: setup  ## what is crowned where nothing can be gained, and whether what is said of gains is as sure as it says
 	$(BIN)/python benchmarks/truth.py
+	$(BIN)/python benchmarks/calibration.py
 
 bench-stuck: setup  ## who gets out of where greedy stopped
 	$(BIN)/python benchmarks/stuck.py --states 40 --fruitless 120

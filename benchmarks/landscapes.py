@@ -3,10 +3,9 @@
     python benchmarks/landscapes.py --budgets 100,300 --seeds 20 --strategies greedy,random,wolf
 
 Prints the mean true regret of the variant that each strategy hands over (lower is better); below it the share of paired
-seeds in which it beats the first strategy named, and P(better): the share of bootstrap samples of the pairs whose mean
-gain over it is above zero, with a star where the difference is significant (Holm over the row). The landscapes
-evolve *code*: every variant is a Python file with constants, changed and read through the same operators as a training
-script. `bbob` needs the extra `bench`.
+seeds in which it beats the first strategy named, and P(better) as in `wolf compare`, with a star where the difference
+is significant (sign flips, Holm over the row). The landscapes evolve *code*: every variant is a Python file with
+constants, changed and read through the same operators as a training script. `bbob` needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -262,7 +261,7 @@ def main() -> None:
         parser.error(f"no landscape is called {', '.join(unknown)}; there are {', '.join(LANDSCAPES)}")
     places = [name for name in LANDSCAPES if name in said or ("bbob" in said and name not in PLAIN)]
     print(f"mean true regret of what is handed over, lower is better; wins: share of the pairs won against {names[0]},")
-    print("and P that the mean is better (bootstrap), * if significant; ms/ev: the engine's time for one evaluation")
+    print("and P that the mean is better, * if significant (sign flips); ms/ev: the engine's time for one evaluation")
     print(f"{'landscape':10} {'budget':>6} " + " ".join(f"{n:>16}" for n in names))
     with ProcessPoolExecutor(args.processes) as pool:
         for budget in map(int, args.budgets.split(",")):

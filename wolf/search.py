@@ -109,7 +109,7 @@ class Search:
             return None
         if self._proposer:
             self._proposer.finish(self._commit)
-        made = Summary(self._strategy, self._goal, self._seed_variant.id, self._fresh)
+        made = Summary(self._strategy, self._goal, self._seed_variant.id, self._fresh, self._confirmations)
         reason = self._ended.reason if self._ended else "the budget is spent"
         summary = made.body(self._ledger, self._evaluations, self._pace.seconds, reason)
         self._commit([("finished", summary)])

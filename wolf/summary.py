@@ -26,12 +26,14 @@ class Summary:
         goal: which way scores improve.
         seed_variant: id of the variant that the search started from.
         fresh: the confirmation's readings as losses, by variant.
+        confirmations: how many there should be of each.
     """
 
     strategy: Strategy
     goal: Goal
     seed_variant: str
     fresh: Mapping[str, Sequence[float]]
+    confirmations: int
 
     def body(self, ledger: Ledger, evaluations: int, seconds: float, reason: str) -> Body:
         """All of it."""
@@ -55,14 +57,18 @@ class Summary:
             "seconds": seconds,
             "reason": reason,
         }
-        return {**said, "warning": _warning(ledger, said)}
+        failed = len(self.fresh.get(champion, [])) < self.confirmations
+        return {**said, "warning": _warning(ledger, said, failed)}
 
     def _gain(self, champion: str) -> Gain | None:
-        """The champion's lead over the seed on fresh seeds; without an interval where readings never vary."""
+        """The champion's lead over the seed on fresh seeds; without an interval where readings never vary.
+
+        That the seed's own never did (noise 0) is not enough: the champion's may.
+        """
         if champion == self.seed_variant:
             return Gain(0.0, 0.0, 0.0)
         seed, best = self.fresh.get(self.seed_variant, []), self.fresh.get(champion, [])
-        if self.strategy.population.noise == 0.0 and seed and best:
+        if self.strategy.population.noise == 0.0 and len({*seed}) == len({*best}) == 1:
             return Gain(seed[0] - best[0], seed[0] - best[0], seed[0] - best[0])
         return gain(seed, best)
 
@@ -85,12 +91,12 @@ class Summary:
                 "fresh": fresh}  # fmt: skip
 
 
-def _warning(ledger: Ledger, finished: Body) -> str:
-    """What the hold-out has against the champion, as everybody says it who reads the run; empty for nothing."""
+def _warning(ledger: Ledger, finished: Body, failed: bool) -> str:
+    """What there is against the champion, as everybody says it who reads the run; empty for nothing."""
     from wolf.reading.records import Run
     from wolf.reading.verdict import verdict
 
-    if next(ledger.events()).body.get("judge") not in TEXTS:
+    if not failed and next(ledger.events()).body.get("judge") not in TEXTS:
         return ""
     events = [*ledger.events()]
     return verdict(Run.of([*events, structs.replace(events[-1], kind="finished", body=finished)])).warning

@@ -22,13 +22,14 @@ BENCHES = Path(__file__).parents[2] / "benchmarks"
 def bench() -> Iterator[dict[str, ModuleType]]:
     """The benches' modules by name; they import each other as scripts do."""
     sys.path.insert(0, str(BENCHES))
+    import calibration
     import engines
     import factorial
     import landscapes
     import stuck
     import truth
 
-    yield {"engines": engines, "factorial": factorial, "landscapes": landscapes, "stuck": stuck, "truth": truth}
+    yield {module.__name__: module for module in (calibration, engines, factorial, landscapes, stuck, truth)}
     sys.path.remove(str(BENCHES))
 
 
@@ -44,6 +45,16 @@ def test_luck_is_not_crowned(bench: dict[str, ModuleType]) -> None:
         name: [search(null(seed), name, seed, 100)[0] for seed in range(5)] for name in ("wolf-screening", "greedy")
     }
     assert sum(crowned["wolf-screening"]) <= 1 < sum(crowned["greedy"])
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "heavy", "uneven"])
+def test_what_is_said_of_a_gain_is_as_sure_as_it_says(bench: dict[str, ModuleType], noise: str) -> None:
+    calibration, rng = bench["calibration"], np.random.default_rng(0)
+    seed, champion = calibration.NOISES[noise](rng, (1000, 5))
+    held, luck, *found = calibration.confirmation(seed, champion)
+    assert held > 0.93 and luck < 0.045 and found == sorted(found)
+    held, luck, _, said, right, *_ = calibration.comparison(seed - champion, rng.standard_normal(1000))
+    assert held > 0.93 and luck < 0.075 and said > 0.95 and right > 0.8
 
 
 def test_a_stuck_state_is_where_greedy_stopped_and_a_watch_ends_with_a_true_gain(bench: dict[str, ModuleType]) -> None:

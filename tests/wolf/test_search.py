@@ -16,12 +16,17 @@ from population import pool
 from population.evaluation import Evaluation, Goal, Status
 from wolf.control.stopping import Rules, Stop
 from wolf.errors import SetupError
+from wolf.reading.records import Run
+from wolf.reading.verdict import verdict
 from wolf.search import Search
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Ask, Purpose
+from wolf.streams import judge_seed
 
 Trajectory = list[tuple[str, dict[str, Any]]]
+HEADER = {"name": "toy", "strategy": "wolf", "seed": 0, "slots": 2, "judge": "function", "metric": "loss",
+          "goal": "minimize", "version": "0", "config": {}}  # fmt: skip
 INCIDENTAL = ("resumed", "stopped", "evaluated")  # events that say how it went, not what was found
 
 
@@ -39,7 +44,7 @@ class Bench:
         self.commits: list[int] = []  # seq of the last event of each transaction
 
     def create(self) -> Ledger:
-        header = {"seed_variant": self.toy.variant.id}
+        header = {**HEADER, "seed_variant": self.toy.variant.id}
         return Ledger.create(self.folder / str(next(self.count)), header, [self.toy.variant])
 
     def submit(self, ask: Ask) -> Future[Evaluation]:
@@ -168,18 +173,45 @@ def test_a_seed_that_nothing_beats_is_the_champion(toy, folder) -> None:
     assert len([b for b in of(ledger, "asked") if b["purpose"] == "confirm"]) == 2, "and is confirmed once, not twice"
 
 
-def test_a_confirmation_that_fails_is_no_reading(toy, folder) -> None:
-    bench = Bench(toy(), folder, confirmations=2)
+@pytest.mark.parametrize(("fail", "readings"), [(5, 0), (4, 1), (3, 2), (1, 4)])
+def test_a_confirmation_that_fails_is_no_reading_and_is_said(toy, folder, fail: int, readings: int) -> None:
+    bench = Bench(toy(noise=0.01), folder, confirmations=5)
+    failing = {judge_seed(0, i, "fresh") for i in range(fail)}
 
     def submit(ask: Ask) -> Future[Evaluation]:
         done = bench.submit(ask)
-        if ask.purpose is Purpose.CONFIRM:
+        if ask.seed in failing and ask.variant.id != bench.toy.variant.id:
             done = Future()
-            done.set_result(Evaluation(ask.variant.id, "loss", Status.TIMEOUT))
+            done.set_result(Evaluation(ask.variant.id, "loss", Status.CRASHED, feedback="it diverged", seed=ask.seed))
         return done
 
-    summary = bench.search(bench.create(), submit).run()
-    assert (summary["gain"], summary["champion"]["fresh"]) == (None, None)
+    summary = bench.search(ledger := bench.create(), submit).run()
+    fresh, said = summary["champion"]["fresh"], verdict(Run.of(ledger.events()))
+    assert (fresh["n"] if fresh else 0) == readings
+    warning = f"WARNING: {fail} of 5 fresh readings of the champion failed and do not count (crashed: it diverged)"
+    assert said.warning == summary["warning"] == warning and said.sentence.endswith(f" {warning}.")
+    if readings < 2:
+        assert (summary["gain"], said.gain, said.kind) == (None, None, "none"), "no gain by the scores it was picked by"
+        assert said.sentence.startswith("Nothing is confirmed. ")
+    else:
+        assert said.kind == "gain" and said.fresh
+
+
+def test_a_seed_that_never_varies_does_not_make_a_champion_that_does_certain(toy, folder) -> None:
+    bench = Bench(toy(noise=0.3), folder, confirmations=4)
+
+    def submit(ask: Ask) -> Future[Evaluation]:
+        done: Future[Evaluation] = bench.submit(ask)
+        if ask.variant.id == bench.toy.variant.id:
+            done = Future()
+            done.set_result(Evaluation(ask.variant.id, "loss", Status.OK, bench.toy.loss(ask.variant), seed=ask.seed))
+        return done
+
+    search = bench.search(bench.create(), submit)
+    gain = (summary := search.run())["gain"]
+    assert summary["noise"] == 0.0 and summary["champion"]["fresh"]["se"] > 0, "as this test has it"
+    assert gain["mean"] == pytest.approx(summary["seed"]["fresh"]["mean"] - summary["champion"]["fresh"]["mean"])
+    assert gain["low"] < gain["mean"] < gain["high"]
 
 
 def test_an_observer_sees_what_is_written_in_order(toy, folder) -> None:

@@ -139,6 +139,8 @@ def _cells(result: Standings, line: Line, places: int, cursed: bool, good: bool)
 
 def _notes(result: Standings) -> list[str]:
     count = len(result.lines[0].outcomes)
+    failed = [(line.arm.name, sum(run.failed for run in line.outcomes)) for line in result.lines]
+    failures = ", ".join(f"{name} {times}" for name, times in failed if times)
     better = "lower" if result.goal.value == "minimize" else "higher"
     scores = (
         f"each run's champion scored again on {result.fresh} fresh seed{'s' * (result.fresh > 1)} after the search"
@@ -148,11 +150,12 @@ def _notes(result: Standings) -> list[str]:
     return [
         f"{result.metric} ({better} is better) of {count} paired seeds at {result.evaluations} evaluations; scores are "
         f"{scores}.",
-        "gain: mean difference within the pairs, positive is better. P(better): paired bootstrap. p: sign-flip test, "
-        "Holm-corrected. reached after: median evaluations until the search believed it was where the baseline's "
-        "believed it had ended.",
-        *([f"{count} pairs cannot show a difference at p < 0.05, whatever it is and whatever P(better) says; six are "
-           "the least."] * (count < 6)),
+        "gain: mean difference within the pairs, positive is better. P(better): by Student's distribution. p: sign "
+        "flips, Holm-corrected. reached after: median evaluations until the search believed it was where the "
+        "baseline's believed it had ended.",
+        *([f"{count} pairs cannot show a difference at p < 0.05, whatever it is; six are the least. P(better) takes "
+           "gains to be normal, which so few cannot show."] * (count < 6)),
+        *([f"Champions failed on fresh seeds, and only their other readings count: {failures}."] if failures else []),
         *(["curse: how much better the search took its champion to be than it was on fresh seeds (± standard error)."]
           if any(line.curse for line in result.lines) else []),
         *([f"good: runs that ended at {result.good:g} or better."] if result.good is not None else []),

@@ -1,9 +1,9 @@
 """What paired runs say about two ways to search: the statistics of `wolf compare`.
 
 All values are gains or scores of runs that share their seed, so a comparison looks at the differences within the pairs.
-The interval is Student's; P(better) is the share of bootstrap samples of the pairs whose mean gain is above zero (Efron
-1979), ties counted half; p is the two-sided sign-flip permutation test (Fisher 1935), exact up to 14 pairs; and
-families of tests are corrected by Holm (1979). Everything is deterministic.
+The interval is Student's, and P(better) is what the same distribution says of gains above zero; p is the two-sided
+sign-flip permutation test (Fisher 1935), exact up to 14 pairs; and families of tests are corrected by Holm (1979).
+Everything is deterministic. How often each is right: `benchmarks/calibration.py`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 
-RESAMPLES = 20_000
+from wolf.confirm import standard_error
+
 EXACT = 14  # pairs whose 2^n sign flips are all looked at
+SAMPLES = 20_000  # of the sign flips of more pairs
 ROUNDING = 1e-9  # of the size of the values: differences below are ties
 
 
@@ -63,15 +65,21 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     from scipy.special import stdtrit
 
     mean = fmean(values)
-    reach = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
+    reach = float(stdtrit(len(values) - 1, 0.975)) * standard_error(values)
     return mean - reach, mean + reach
 
 
 def probability(gains: Sequence[float]) -> float:
-    """Share of bootstrap samples of the pairs whose mean gain is above zero; no gain at all counts half."""
-    rows = np.random.default_rng(0).integers(0, len(gains), (RESAMPLES, len(gains)))
-    means = np.asarray(gains)[rows].mean(axis=1)
-    return float((means > 0).mean() + (means == 0).mean() / 2)
+    """P(the mean gain is above zero), Student's posterior under a flat prior (Box & Tiao 1973); a half if unknown.
+
+    It is above 0.975 exactly where the 95 % interval lies above zero. Gains that do not vary at all leave no doubt.
+    """
+    from scipy.special import stdtr
+
+    mean, error = fmean(gains), standard_error(gains)
+    if not error or mean == 0:
+        return (mean > 0) + (mean == 0) / 2
+    return float(stdtr(len(gains) - 1, mean / error)) if math.isfinite(error) else 0.5
 
 
 def sign_flips(gains: Sequence[float]) -> float:
@@ -80,7 +88,7 @@ def sign_flips(gains: Sequence[float]) -> float:
     if count <= EXACT:
         signs = 1.0 - 2.0 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
     else:
-        signs = np.random.default_rng(0).choice((-1.0, 1.0), (RESAMPLES, count))
+        signs = np.random.default_rng(0).choice((-1.0, 1.0), (SAMPLES, count))
         signs[0] = 1.0  # the signs that were seen are one of the possibilities
     sums = np.abs(signs @ values)
     return float((sums >= abs(values.sum()) * (1 - ROUNDING)).mean())

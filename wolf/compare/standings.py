@@ -32,6 +32,7 @@ class Outcome:
         curse: how much too good the search's belief was, the seed variant's own shift taken off; None if unconfirmed.
         curve: after each evaluation the loss that was believed of the champion; NaN before there was one.
         seconds: that the run was active.
+        failed: fresh readings of the champion that failed; `loss` is the mean of the others.
     """
 
     seed: int
@@ -42,6 +43,7 @@ class Outcome:
     curse: float | None
     curve: tuple[float, ...]
     seconds: float
+    failed: int = 0
 
     @staticmethod
     def of(entry: Entry) -> Outcome:
@@ -57,8 +59,9 @@ class Outcome:
             curve[index] = curve[index - 1] if math.isnan(curve[index]) else curve[index]
         champion, seed = ((final[who]["fresh"] or final[who]["search"])["mean"] for who in ("champion", "seed"))
         curse = None if final["curse"] is None else -float(final["curse"])
+        confirmed = [told.ok for told in run.told if told.purpose == "confirm" and told.variant == run.champion]
         return Outcome(entry.seed, entry.path, loss(champion), loss(seed), loss(final["champion"]["search"]["mean"]),
-                       curse, tuple(curve), run.seconds)  # fmt: skip
+                       curse, tuple(curve), run.seconds, confirmed.count(False))  # fmt: skip
 
     def reach(self, target: float) -> float:
         """Evaluations until its champion was believed to be as good as `target`; inf if never."""
@@ -128,7 +131,7 @@ class Standings:
         runs = [
             {"seed": run.seed, "run": str(run.path), "score": self.goal.loss(run.loss),
              "start": self.goal.loss(run.start), "search": self.goal.loss(run.search), "curse": run.curse,
-             "seconds": run.seconds,
+             "seconds": run.seconds, "failed": run.failed,
              "curve": [None if math.isnan(loss) else self.goal.loss(loss) for loss in run.curve]}
             for run in line.outcomes
         ]  # fmt: skip

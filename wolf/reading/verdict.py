@@ -17,11 +17,13 @@ class Verdict:
     """The outcome of a run so far.
 
     Attributes:
-        kind: `gain`, `noise`, `loss`, `seed` (the champion is the seed), or `none` (nothing was scored).
+        kind: `gain`, `noise`, `loss`, `seed` (the champion is the seed), or `none` (nothing was scored, or the champion
+            failed where it was to be confirmed).
         sentence: the outcome in one sentence, with its interval; then the warning, if there is one.
         fresh: whether it rests on fresh seeds. If not, it rests on the scores that the champion was picked by.
         gain: champion over seed.
-        warning: that the hold-out confirms less than half of the gain that the judges see; empty if it does not.
+        warning: that fresh readings of the champion failed, or that the hold-out confirms less than half of the gain
+            that the judges see; else empty.
     """
 
     kind: str
@@ -53,6 +55,9 @@ def _found(run: Run) -> Verdict:
     fresh = run.final is not None and run.final.get("gain") is not None
     if champion == seed:
         return Verdict("seed", "Nothing better than the seed was found: the seed is the champion.", fresh, None)
+    warned = ". ".join(filter(None, (_failed(run), _warning(run))))
+    if _failed(run) and not fresh:
+        return Verdict("none", f"Nothing is confirmed. {warned}.", False, None, warned)
     gain = Gain(*(run.final["gain"][key] for key in Gain._fields)) if run.final and fresh else run.gain(champion, seed)
     if gain is None:
         return Verdict("none", "The seed or the champion has no score yet.", fresh, None)
@@ -72,8 +77,19 @@ def _found(run: Run) -> Verdict:
         kind, rest = "loss", f"is worse than the seed by {gain.size(digits).removeprefix('-')} ({interval})"
     else:
         kind, rest = "noise", f"cannot be told from the seed: {gain.size(digits)}, {interval}"
-    warned = _warning(run)
     return Verdict(kind, f"{where} the champion {rest}." + (f" {warned}." if warned else ""), fresh, gain, warned)
+
+
+def _failed(run: Run) -> str:
+    """That the champion failed on fresh seeds: what is left flatters it, for it is the lucky part."""
+    told = (
+        [told for told in run.told if told.purpose == "confirm" and told.variant == run.champion] if run.final else []
+    )
+    failed = [one for one in told if not one.ok]
+    if not failed:
+        return ""
+    count = f"{len(failed)} of {len(told)} fresh readings of the champion failed and do not count"
+    return f"WARNING: {count} ({failed[-1].failure})"
 
 
 def _warning(run: Run) -> str:
@@ -117,7 +133,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
         from wolf.reading.ballotbox import minutes
 
         lines += [("judges", sentence) for sentence in minutes(run)]
-    won = run.champion not in (None, run.header.seed_variant)
+    won = run.champion not in (None, run.header.seed_variant) and final.get("gain") is not None
     if won and final.get("curse") is not None and not by_holdout(run):  # two judges' scores differ for other reasons
         lines.append(("winner's curse", _curse(final["curse"], digits)))
     if final.get("noise") is not None and run.header.judge != "reader":
