@@ -122,7 +122,7 @@ def test_check_says_what_a_run_would_do(here: Path) -> None:
 def test_check_for_machines(here: Path) -> None:
     found = json.loads(wolf("check", "task.yaml", "--json").stdout)
     assert found["ok"] and found["evaluations"] == 60 and found["fresh"] == 6 and found["metric"] == "error"
-    assert found["knobs"][3] == {"name": "PERIOD", "value": 7, "range": "2 .. 30"}
+    assert found["knobs"][3] == {"name": "PERIOD", "value": 7, "range": "2 .. 30", "guessed": False}
     assert found["config"]["search"]["strategy"] == "wolf"
     result = wolf("check", "task.yaml", "--json", "search.sede=1", "budget.evaluations=0")
     assert result.exit_code == 2
@@ -137,6 +137,21 @@ def test_check_says_that_a_file_cannot_be_read_as_python(here: Path) -> None:
     (here / "forecast.py").write_text("LEVEL = 0.5  # knob: 0 .. 1\n\ndef forecast(:\n")
     output = wolf("check", "task.yaml").output
     assert re.search(r"note +forecast\.py: this Python cannot read it \(line 3: .+\), so it has no knobs", output)
+
+
+def test_check_says_which_ranges_are_guesses_and_how_to_fix_a_knob(here: Path) -> None:
+    (here / "a.c").write_text(
+        "#define N 1000\n#define BLOCK 32 /* knob: 8 .. 64 */\n#define FAST true\n#define M 7 // knob: fixed\n"
+    )
+    (here / "t.yaml").write_text(
+        "target: {root: ., files: [a.c]}\njudge: {kind: command, run: [cat, a.c], metric: loss}\n"
+        "budget: {evaluations: 2}\n"
+    )
+    out = wolf("check", "t.yaml").stdout
+    assert "  N      1000   125 .. 8000 log (a guess)\n" in out and "  BLOCK    32   8 .. 64\n" in out
+    assert "gets\n  `knob: fixed` in a comment behind it, or `knobs: {N: fixed}` under target:" in out
+    fixed = wolf("check", "t.yaml", "target.knobs={N: fixed}").stdout
+    assert " N " not in fixed and "guess" not in fixed and "BLOCK" in fixed
 
 
 def test_check_says_what_a_range_without_its_colon_is_worth(here: Path) -> None:

@@ -28,11 +28,12 @@ ABSENT = "(only in templates)"
 
 @dataclass(frozen=True, slots=True)
 class KnobLine:
-    """One knob: its value in the seed variant and what it may become."""
+    """One knob: its value in the seed variant, what it may become, and whether only that value suggests so."""
 
     name: str
     value: Value
     range: str
+    guessed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,14 @@ class Plan:
     config: dict[str, Any]
 
 
+def _said(config: Config, files: Mapping[str, str]) -> set[str]:
+    """The names of what somebody called a knob, in a comment or in the configuration."""
+    from population.readers import read
+
+    sites = [(path, site.name) for path, text in files.items() for site in read(path, text) if site.comment]
+    return {*config.target.knobs, *(name for _, name in sites), *(f"{path}:{name}" for path, name in sites)}
+
+
 def _unparsed(files: Mapping[str, str]) -> Iterator[str]:
     """Says of each file of Python that is none; its knobs cannot be found."""
     from population.literals import unparsed
@@ -123,7 +132,7 @@ def plan(config: Config) -> Plan:
     target = Target.of(config.target)
     files = target.seed().files
     space = Space.of(files, config.target.knobs)
-    values = Genome.of(files, space).values
+    values, said = Genome.of(files, space).values, _said(config, files)
     fresh = 2 * config.confirm.seeds  # champion and seed
     load = (config.budget, fresh, config.workers.slots)
     data = config.to_dict()
@@ -134,8 +143,10 @@ def plan(config: Config) -> Plan:
         root=str(target.root),
         files={file: len(text.splitlines()) for file, text in files.items()},
         knobs=tuple(
-            KnobLine(name, values.get(name, ABSENT), _range(space[name]))
-            for name in space.names
+            KnobLine(
+                name, values.get(name, ABSENT), _range(knob), not (knob.choices or {name, name.split("[")[0]} & said)
+            )
+            for name, knob in ((name, space[name]) for name in space.names)
             if name in values or name in space.slots
         ),
         judge=data["judge"]["kind"],
@@ -217,7 +228,13 @@ def _print(plan: Plan, command: str) -> None:
     now = max(len(line(str(knob.value), 40)) for knob in plan.knobs)
     click.echo(f"\n  {len(plan.knobs)} knob{'s'[: len(plan.knobs) != 1]}")
     for knob in plan.knobs:
-        click.echo(f"    {knob.name:<{width}}  {line(str(knob.value), 40):>{now}}   {line(knob.range, 80)}")
+        shown = line(knob.range, 80) + (" (a guess)" if knob.guessed else "")
+        click.echo(f"    {knob.name:<{width}}  {line(str(knob.value), 40):>{now}}   {shown}")
+    if guess := next((knob.name for knob in plan.knobs if knob.guessed), ""):
+        click.echo("  a guess follows from the value alone; what must stay, such as the size of the problem, gets")
+        click.echo(
+            f"  `knob: fixed` in a comment behind it, or `knobs: {{{guess}: fixed}}` under target:; a range likewise"
+        )
 
 
 @click.command()
