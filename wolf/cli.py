@@ -87,12 +87,34 @@ class Wolf(click.Group):
         except KeyboardInterrupt:  # before or after a search, which has its own way of stopping
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one is answered already
             ctx.exit(130)
+        except click.BadParameter as error:
+            if not (said := expected(error)):
+                raise
+            click.echo(said, err=True)
+            ctx.exit(2)
         except Exception as error:
             code = exit_code(error)
             if code is None or ctx.params.get("debug"):
                 raise
             click.echo(error, err=True)
             ctx.exit(code)
+
+
+def expected(error: click.BadParameter) -> str:
+    """What is wrong with an option that takes a number or a choice, in a sentence like all others; empty for others."""
+    kind = error.param.type if error.param else None
+    if isinstance(kind, click.Choice):
+        wanted = f"one of {', '.join(kind.choices)}"
+    elif isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
+        low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+        least = "" if low is None else f"{'more than' if getattr(kind, 'min_open', False) else 'at least'} {low}"
+        bounds = " and ".join(filter(None, (least, "" if high is None else f"at most {high}")))
+        wanted = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
+        wanted += f" of {bounds}" if bounds else ""
+    else:
+        return ""
+    option = error.param.opts[0] if error.param else ""
+    return f"{option}: expected {wanted}, found {error.message.partition(' is not ')[0]}"
 
 
 def exit_code(error: Exception) -> int | None:

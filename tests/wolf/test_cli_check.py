@@ -167,6 +167,29 @@ def test_check_says_what_a_range_without_its_colon_is_worth(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["compare", "x", "--evaluations", "many"],
+            "--evaluations: expected a whole number of at least 1, found 'many'",
+        ),
+        (["compare", "x", "--evaluations", "0"], "--evaluations: expected a whole number of at least 1, found 0"),
+        (["compare", "x", "--seeds", "2.5"], "--seeds: expected a whole number, found '2.5'"),
+        (["compare", "x", "--good", "fast"], "--good: expected a number, found 'fast'"),
+        (["tell", "x", "budget", "--hours", "0"], "--hours: expected a number of more than 0, found 0.0"),
+        (["serve", "--port", "99999"], "--port: expected a whole number of at least 0 and at most 65535, found 99999"),
+        (
+            ["export", "--format", "git2"],
+            "--format: expected one of jsonl, csv, parquet, git, results.tsv, found 'git2'",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    result = wolf(*arguments)
+    assert (result.exit_code, result.stderr) == (2, f"{sentence}\n")
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         (["check", "."], 2, "is a folder; name the file, such as task.yaml"),
