@@ -24,29 +24,35 @@ from wolf.errors import WolfError
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 COMMANDS = {  # name -> where it is, and what it does
-    "run": ("wolf.commands.running:run", "search: evolve a target until the budget is spent"),
-    "resume": ("wolf.commands.running:resume", "go on with a run that was stopped or killed"),
-    "compare": ("wolf.compare.command:command", "run strategies with equal evaluations: which finds more?"),
-    "tell": ("wolf.commands.tell:command", "tell a run what to do: pause, go, veto, pin, memo, inject, ..."),
-    "runs": ("wolf.commands.runs:runs", "all runs of a folder, and what they found"),
-    "top": ("wolf.commands.reading:top", "the best variants of a run"),
-    "show": ("wolf.commands.reading:show", "one variant: its files, readings and descent"),
-    "diff": ("wolf.commands.reading:diff", "what changed between two variants"),
-    "tree": ("wolf.commands.reading:tree", "who descends from whom"),
-    "export": ("wolf.commands.export:export", "a run as a table or as git commits, or the champion as files"),
-    "report": ("wolf.report:report", "a run as one HTML page"),
-    "serve": ("wolf.serve.command:serve", "watch and steer runs in a browser, on this machine"),
-    "finalists": ("wolf.commands.finalists:command", "the best texts side by side, and whether the hold-out agrees"),
-    "duel": ("wolf.commands.duel:command", "people compare two texts of a run, blind"),
-    "calibrate": ("wolf.commands.calibrate:command", "measure a configuration's judges against what people chose"),
-    "train-reader": ("wolf.commands.train_reader:command", "a reader model from your own A/B tests"),
-    "init": ("wolf.commands.init:command", "write a small project to start from"),
+    "run": ("wolf.commands.running:run", "start a run: search until the budget is spent"),
+    "resume": ("wolf.commands.running:resume", "continue a run that was stopped or killed"),
+    "compare": ("wolf.compare.command:command", "compare search strategies on the same problem"),
+    "tell": ("wolf.commands.tell:command", "give a run orders: pause, go, veto, pin, memo, inject, ..."),
+    "runs": ("wolf.commands.runs:runs", "list the runs in a folder, and what they found"),
+    "top": ("wolf.commands.reading:top", "list the best variants of a run"),
+    "show": ("wolf.commands.reading:show", "show one variant: its files, readings and descent"),
+    "diff": ("wolf.commands.reading:diff", "show what changed between two variants"),
+    "tree": ("wolf.commands.reading:tree", "show which variant descends from which"),
+    "export": ("wolf.commands.export:export", "export tables, git commits or the champion's files"),
+    "report": ("wolf.report:report", "write a report of a run: one HTML page"),
+    "serve": ("wolf.serve.command:serve", "watch and steer runs in a browser"),
+    "finalists": (
+        "wolf.commands.finalists:command",
+        "show the best texts of a run side by side",
+    ),
+    "duel": ("wolf.commands.duel:command", "let people compare two texts of a run, blind"),
+    "calibrate": ("wolf.commands.calibrate:command", "measure judges of texts against what people chose"),
+    "train-reader": ("wolf.commands.train_reader:command", "train a reader model on your own A/B tests"),
+    "init": ("wolf.commands.init:command", "create a small project to start from"),
     "check": ("wolf.commands.check:command", "check a configuration and say what a run would do and cost"),
-    "doctor": ("wolf.commands.doctor:command", "what works on this machine, and what does not"),
-    "audit": ("wolf.commands.audit:command", "score the champion of a finished run again, and say whether it holds"),
-    "recover": ("wolf.commands.chores:recover", "rescue what is sound of a damaged ledger"),
-    "dev": ("wolf.dev.command:dev", "for developers: a server that plays a model"),
-    "schema": ("wolf.commands.chores:schema", "the JSON schema of the configuration, for editors"),
+    "doctor": ("wolf.commands.doctor:command", "say what works on this machine, and what does not"),
+    "audit": (
+        "wolf.commands.audit:command",
+        "score the champion of a finished run again",
+    ),
+    "recover": ("wolf.commands.chores:recover", "rescue what is intact in a damaged ledger"),
+    "dev": ("wolf.dev.command:dev", "tools for developers of Auto Wolf"),
+    "schema": ("wolf.commands.chores:schema", "print the JSON schema of the configuration, for editors"),
 }
 
 
@@ -133,6 +139,6 @@ def exit_code(error: Exception) -> int | None:
 def main(debug: bool) -> None:
     """Evolve code or text against any measure, and know what is noise.
 
-    Start with `wolf run knobs`, a small example that takes seconds, or `wolf init`, a project of your own.
+    Start with `wolf run knobs`, a small example that takes seconds, or create a project of your own with `wolf init`.
     """
     _guard.check_sisters()

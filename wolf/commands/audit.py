@@ -57,13 +57,13 @@ def readings(run: Run, count: int) -> list[Told]:
 @click.command("audit")
 @run_argument
 @click.option(
-    "--readings", "count", type=click.IntRange(1), default=1, show_default=True, help="How many readings to take again."
+    "--readings", "count", type=click.IntRange(1), default=1, show_default=True, help="Number of readings to repeat."
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @sandbox_options
 @click.pass_context
 def command(ctx: click.Context, run: str | None, count: int, as_json: bool, sandbox: str | None, unsafe: bool) -> None:
-    """Score the champion of RUN again on the seeds of its last readings, with a full audit where the judge has one.
+    """Score the champion of RUN again on the seeds of its last readings, with a full audit if the judge has one.
 
     The ledger's hash chain is checked on the way. Exit code 1 if a reading does not hold.
     """

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 @click.argument("overrides", nargs=-1)
 @click.option("--pairs", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="CSV: won,lost or a,b,impressions_a,clicks_a,impressions_b,clicks_b; optionally group.")  # fmt: skip
-@click.option("--most", type=click.IntRange(1), default=1000, show_default=True, help="Pairs to ask about.")
-@click.option("--judge", "only", multiple=True, help="Measure this judge only; may be repeated.")
+@click.option(
+    "--most", type=click.IntRange(1), default=1000, show_default=True, help="Largest number of pairs to ask about."
+)
+@click.option("--judge", "only", multiple=True, help="Measure only this judge; repeatable.")
 def command(config: str, overrides: tuple[str, ...], pairs: Path, most: int, only: tuple[str, ...]) -> None:
     """Measure the judges of CONFIG (with OVERRIDES, `a.b=value`) on pairs of texts of which people chose one.
 
-    Says how often each is right, how often the order of the texts decides, and how many independent votes the panel is
-    worth. Models are asked about 1.05 times per pair; readers cost nothing.
+    Prints how often each judge is right, how often the order of the texts decides, and how many independent votes the
+    panel is worth. A model gets about 1.05 requests per pair; readers cost nothing.
     """
     from judges.calibrate import judges_of, measure, report
     from judges.pairs import PairsError, read_pairs

@@ -240,12 +240,12 @@ def _print(plan: Plan, command: str) -> None:
 @click.command()
 @click.argument("config")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--json", "as_json", is_flag=True, help="For machines: one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, config: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check CONFIG (a YAML file, or the name of a preset) and say what a run of it would do, take and leave behind.
+    """Check CONFIG (a YAML file, or the name of a preset) and say what a run of it would do, cost and leave behind.
 
-    KEY=VALUE arguments go on top of the file: `budget.evaluations=20`.
+    KEY=VALUE arguments override keys of the file: `budget.evaluations=20`.
     """
     from judges.base import JudgeError
     from wolf.errors import ConfigError, WolfError

@@ -12,8 +12,8 @@ import click
 def schema() -> None:
     """Print the JSON schema of the configuration.
 
-    An editor that knows it completes keys and marks mistakes; presets name it in their first line:
-    `# yaml-language-server: $schema=./wolf.schema.json`.
+    An editor that knows the schema completes keys and marks mistakes. Save it beside your file as wolf.schema.json, and
+    begin the file with `# yaml-language-server: $schema=./wolf.schema.json`.
     """
     from wolf.settings.config import schema
 
@@ -23,7 +23,7 @@ def schema() -> None:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 def recover(run: Path) -> None:
-    """Keep everything before the damage in the ledger of RUN; the damaged file stays beside it."""
+    """Repair the ledger of RUN: keep everything before the damage. The damaged file is kept beside it."""
     from wolf.store.ledger import recover
 
     kept, backup = recover(run)

@@ -150,11 +150,11 @@ def _file_system(place: Path) -> str:
 
 
 @click.command()
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Where runs will go.")
-@click.option("--json", "as_json", is_flag=True, help="For machines: one JSON object.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder for runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, runs: Path, as_json: bool) -> None:
-    """Say what works on this machine, what does not, and what to do about it. Exit code 3 if `wolf run` cannot work."""
+    """Say what works on this machine, what does not, and how to fix it. Exit code 3 if `wolf run` cannot work."""
     findings = []
     for finding in examine(runs):
         findings.append(finding)

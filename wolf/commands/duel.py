@@ -20,13 +20,13 @@ ANSWERS = {"1": 0, "2": 1, "=": None}
 @click.command()
 @named_arguments("[CHALLENGER] [CHAMPION]")
 @click.option("--votes", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Answers of people who saw both texts, a line each: challenger, champion or =.")  # fmt: skip
-@click.option("--seed", default=0, help="Of the order in which the texts are shown.")
+              help="File with people's answers, a line each: challenger, champion or =.")  # fmt: skip
+@click.option("--seed", default=0, help="Random seed for the order of the texts.")
 def command(names: tuple[str, ...], run: str | None, votes: Path | None, seed: int) -> None:
     """Ask people whether CHALLENGER (default: best) is better than CHAMPION (default: seed).
 
-    Each duel is one person's answer. The champion stays unless it is at least 80 % sure that the challenger is better;
-    ties count for nobody.
+    Each duel is one person's answer. The champion stays unless the challenger is better with a probability of at least
+    80 %; ties count for neither.
     """
     challenger, champion = named(names, "best", "seed")
     found = load_run(run)

@@ -22,18 +22,20 @@ FORMATS = ("jsonl", "csv", "parquet", "git", "results.tsv")
 
 @click.command()
 @run_argument
-@click.option("--table", type=click.Choice(TABLES), help="evaluations if absent.")
+@click.option("--table", type=click.Choice(TABLES), help="Default: evaluations.")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS),
-    help="jsonl if absent. git: a new repository with a commit for each step of the champion's line. results.tsv: "
+    help="Default: jsonl. git: a new repository with a commit for each step of the champion's line. results.tsv: "
     "autoresearch's five columns, one row per evaluation.",
 )  # fmt: skip
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="A file (git: a folder); else standard output.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="A file (git: a folder). Default: standard output."
+)
 @click.option(
     "--best", type=click.Path(file_okay=False, path_type=Path), help="Write the champion's files into this folder."
 )
 @click.option("--force", is_flag=True, help="With --best: overwrite files that differ.")
-@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def export(
     run: str | None,
     table: str | None,
@@ -43,7 +45,7 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """A table of RUN, stable and ordered; the champion's line as a git repository; or its files, with --best."""
+    """Export a table of RUN, the champion's line as a git repository, or (with --best) the champion's files."""
     if best is not None and (table or form or output):
         raise UsageError("--best writes the champion's files and no table: leave --table, --format and --output out")
     if best is None and force:

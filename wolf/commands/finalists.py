@@ -17,12 +17,14 @@ from wolf.reading.verdict import verdict
 
 @click.command()
 @run_argument
-@click.option("--count", "-n", "most", type=click.IntRange(1), default=3, show_default=True, help="How many finalists.")
-@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.option(
+    "--count", "-n", "most", type=click.IntRange(1), default=3, show_default=True, help="Number of finalists."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(run: str | None, most: int, as_json: bool) -> None:
-    """The best texts of RUN and the text it started from: what the judges say, how sure it is, what the hold-out says.
+    """Show the best texts of RUN beside the original: their ratings, how sure these are, and what the hold-out says.
 
-    With language models as judges all ballots of the run are counted together, and the judges themselves are judged.
+    If language models are the judges, all ballots of the run are evaluated together, and so are the judges.
     """
     found = load_run(run)
     shown, warned = finalists(found, most), verdict(found).warning

@@ -37,15 +37,15 @@ def write(folder: Path) -> list[Path]:
 @click.command()
 @click.argument("folder", default=".", metavar="[DIR]", type=click.Path(path_type=Path))
 def command(folder: Path) -> None:
-    """Write a small project into DIR (here, if not given) that runs as it is.
+    """Create a small project in DIR (default: this folder) that runs as it is.
 
-    It tunes a forecast. Put your own files, measure and wishes in place of its own.
+    It tunes a forecast. Replace its file, judge and memo by your own.
     """
     for path in write(folder):
         about = {
             "task.yaml": "what evolves, how it is judged, when to stop",
             "forecast.py": "the file that evolves",
-            "judge.py": "scores it: one function",
+            "judge.py": "the judge: one function that scores it",
             "memo.md": "what you want, in words",
         }.get(path.name, "")
         click.echo(f"  {path}  {about}".rstrip())

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--sandbox` and `--unsafe-no-sandbox`, which arrive as `sandbox` and `unsafe`."""
     levels = click.Choice(["auto", "bubblewrap", "docker", "landlock", "none"])
-    choice = click.option("--sandbox", type=levels, help="What candidates are locked into, whatever the file says.")
+    choice = click.option("--sandbox", type=levels, help="Sandbox for candidates; overrides the file.")
     none = click.option(
-        "--unsafe-no-sandbox", "unsafe", is_flag=True, help="Run candidates with all that you may do yourself."
+        "--unsafe-no-sandbox", "unsafe", is_flag=True, help="Run candidates without a sandbox, with all your rights."
     )
     return choice(none(command))
 

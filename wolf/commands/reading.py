@@ -21,15 +21,15 @@ from wolf.reading.rows import Belief
 from wolf.reading.terminal import columns, json_line, line, number, safe
 from wolf.reading.verdict import places, verdict
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
 @run_argument
-@click.option("--count", "-n", type=click.IntRange(1), default=10, show_default=True, help="How many variants.")
+@click.option("--count", "-n", type=click.IntRange(1), default=10, show_default=True, help="Number of variants.")
 @_json_option
 def top(run: str | None, count: int, as_json: bool) -> None:
-    """The best variants of RUN by estimate, what tells them from the seed, and what failed."""
+    """List the best variants of RUN, how they differ from the seed, and what failed."""
     from wolf.reading.difference import from_seed
 
     found = load_run(run)
@@ -63,7 +63,7 @@ def top(run: str | None, count: int, as_json: bool) -> None:
 @named_arguments("[VARIANT]")
 @_json_option
 def show(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
-    """One VARIANT (default: best): where it came from, every evaluation of it, and its diff against its parent."""
+    """Show one VARIANT (default: best): where it came from, all its evaluations, and its diff against its parent."""
     from population import genome
     from wolf.reading.difference import describe, from_seed, knob_changes, line_diff
     from wolf.reading.tables import TABLES
@@ -115,7 +115,7 @@ def show(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
 @named_arguments("[A] [B]")
 @_json_option
 def diff(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
-    """What changed from A to B; with one of them alone, from the seed to that one (`wolf diff best`, the default)."""
+    """Show what changed from A to B, or, if only one is named, from the seed to that one (default: best)."""
     from wolf.reading.difference import describe
 
     a, b = ("seed", *named(names, "best")) if len(names) < 2 else named(names, "seed", "best")
@@ -139,10 +139,10 @@ def diff(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
 
 @click.command()
 @run_argument
-@click.option("--all", "everything", is_flag=True, help="Also the variants that were never kept.")
+@click.option("--all", "everything", is_flag=True, help="Include variants that were never kept.")
 @_json_option
 def tree(run: str | None, everything: bool, as_json: bool) -> None:
-    """Who came from whom in RUN, and what each changed of its parent; the champion's line is the trunk."""
+    """Show which variant of RUN descends from which, and what each changed; the champion's line is the trunk."""
     from wolf.reading.lines import first_asks, what_changed
     from wolf.reading.tree import grow
 

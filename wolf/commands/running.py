@@ -28,14 +28,14 @@ LARGE = 1 << 17  # bytes
 
 track_option = click.option(
     "--track", multiple=True, type=click.Choice(["tensorboard", "mlflow", "wandb"]),
-    help="Also tell a tracker (pip install 'auto-wolf[trackers]'); may be given more than once.",
+    help="Also log to this tracker; repeatable (pip install 'auto-wolf[trackers]').",
 )  # fmt: skip
 
 
 @click.command()
 @click.argument("config")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @track_option
 @sandbox_options
 @click.pass_context
@@ -48,9 +48,9 @@ def run(
     sandbox: str | None,
     unsafe: bool,
 ) -> None:
-    """Search by CONFIG (a YAML file, or the name of a preset) until its budget is spent.
+    """Start a run: search as CONFIG says (a YAML file, or the name of a preset) until the budget is spent.
 
-    KEY=VALUE arguments go on top of the file: `budget.evaluations=20 search.strategy=greedy`.
+    KEY=VALUE arguments override keys of the file: `budget.evaluations=20 search.strategy=greedy`.
     """
     from wolf import launch
     from wolf.reading.display import choose
@@ -77,14 +77,14 @@ def run(
 
 @click.command()
 @run_argument
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @track_option
 @sandbox_options
 @click.pass_context
 def resume(
     ctx: click.Context, run: str | None, as_json: bool, track: tuple[str, ...], sandbox: str | None, unsafe: bool
 ) -> None:
-    """Go on with RUN (a run directory; the latest in ./runs if it is left out) where it was stopped or killed."""
+    """Continue RUN (a run directory; default: the latest in ./runs) where it was stopped or killed."""
     from wolf import launch
     from wolf.reading.display import choose
     from wolf.reading.records import find_run

@@ -72,9 +72,9 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="JSON for machines: one object per run.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per run.")
 def runs(folder: Path | None, as_json: bool) -> None:
-    """All runs in FOLDER (./runs), the latest first: how they stand and what they found."""
+    """List all runs in FOLDER (default: ./runs), the latest first: their state and what they found."""
     places = (folder, folder / "runs") if folder else (Path("runs"), Path())  # or one stands among them already
     found = next(filter(None, (list(entries(place)) for place in places)), [])
     if not found:

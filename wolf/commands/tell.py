@@ -33,10 +33,10 @@ class _Orders(click.Group):
 @click.argument("run", metavar="RUN")
 @click.pass_context
 def command(ctx: click.Context, run: str) -> None:
-    """Tell RUN (a run directory, or a folder of runs for the latest in it) what to do.
+    """Give RUN (a run directory, or a folder of runs for the latest in it) an order.
 
-    What is ordered is written down in the run, survives a crash, and is shown in the report. A run that is not being
-    worked on obeys when it is resumed.
+    Orders are recorded in the run, survive a crash, and are shown in the report. A run that is not active obeys when it
+    is resumed.
     """
     ctx.obj = run
     if ctx.invoked_subcommand is None:
@@ -48,38 +48,38 @@ def command(ctx: click.Context, run: str) -> None:
 @command.command()
 @click.pass_obj
 def pause(run: str) -> None:
-    """Ask for no new evaluation until `go`."""
+    """Start no new evaluation until `go`."""
     _tell(run, {"order": "pause"})
 
 
 @command.command()
 @click.pass_obj
 def go(run: str) -> None:
-    """Go on after a pause or a check-in."""
+    """Continue after a pause or a check-in."""
     _tell(run, {"order": "go"})
 
 
 @command.command()
-@click.option("--now", is_flag=True, help="Do not wait for the evaluations under way.")
+@click.option("--now", is_flag=True, help="Do not wait for the evaluations in progress.")
 @click.pass_obj
 def stop(run: str, now: bool) -> None:
-    """Stop after the evaluations under way; `wolf resume` goes on."""
+    """Stop after the evaluations in progress; `wolf resume` continues."""
     _tell(run, {"order": "stop", "now": now})
 
 
 @command.command()
 @click.pass_obj
 def finish(run: str) -> None:
-    """It is good enough: confirm the champion on fresh seeds, sum up and end."""
+    """End the search: confirm the champion on fresh seeds and sum up."""
     _tell(run, {"order": "finish"})
 
 
 @command.command()
-@click.option("--evaluations", type=click.IntRange(min=1), help="So many in all.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="So many in all.")
+@click.option("--evaluations", type=click.IntRange(min=1), help="Evaluations in total.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Hours in total.")
 @click.pass_obj
 def budget(run: str, evaluations: int | None, hours: float | None) -> None:
-    """Another budget: so many evaluations or hours in all, those spent included."""
+    """Change the budget; totals include what is already spent."""
     limits = {"evaluations": evaluations, "hours": hours}
     _tell(run, {"order": "budget", **{name: many for name, many in limits.items() if many is not None}})
 
@@ -88,7 +88,7 @@ def budget(run: str, evaluations: int | None, hours: float | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def memo(run: str, file: Path) -> None:
-    """A new memo for the language models, from FILE."""
+    """Replace the memo for language models by FILE."""
     _tell(run, {"order": "memo", "text": _text(file)})
 
 
@@ -96,16 +96,19 @@ def memo(run: str, file: Path) -> None:
 @click.argument("text", nargs=-1, required=True)
 @click.pass_obj
 def say(run: str, text: tuple[str, ...]) -> None:
-    """One more line for the memo: what to look for, what is off limits."""
+    """Add a line to the memo: what to look for, what is off limits."""
     _tell(run, {"order": "instruction", "text": " ".join(text)})
 
 
 @command.command()
 @click.argument("variant")
-@click.option("--alone", is_flag=True, help="Only this variant, not what descends from it.")
+@click.option("--alone", is_flag=True, help="Only this variant, not its descendants.")
 @click.pass_obj
 def veto(run: str, variant: str, alone: bool) -> None:
-    """VARIANT and all that descends from it is never a parent, incumbent or champion."""
+    """Exclude VARIANT and its descendants from the search.
+
+    They are never again a parent, the incumbent or the champion. `free` takes it back.
+    """
     _tell(run, {"order": "veto", "variant": variant, "alone": alone})
 
 
@@ -113,7 +116,10 @@ def veto(run: str, variant: str, alone: bool) -> None:
 @click.argument("variant")
 @click.pass_obj
 def pin(run: str, variant: str) -> None:
-    """VARIANT stays a parent, whatever the pool says, and gets a share of the children."""
+    """Keep VARIANT as a parent.
+
+    Pinned variants stay parents whatever the search finds, and a share of the drafts starts from them.
+    """
     _tell(run, {"order": "pin", "variant": variant})
 
 
@@ -121,17 +127,17 @@ def pin(run: str, variant: str) -> None:
 @click.argument("variant")
 @click.pass_obj
 def free(run: str, variant: str) -> None:
-    """Take back the veto or the pin of VARIANT."""
+    """Take back a veto or a pin of VARIANT."""
     _tell(run, {"order": "free", "variant": variant})
 
 
 @command.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--parent", default="seed", show_default=True, help="Where the other files come from.")
-@click.option("--note", default="", help="What you changed, in a line.")
+@click.option("--parent", default="seed", show_default=True, help="Variant that the other files come from.")
+@click.option("--note", default="", help="One line about what you changed.")
 @click.pass_obj
 def inject(run: str, files: tuple[Path, ...], parent: str, note: str) -> None:
-    """Evaluate a variant of your own next: FILES by the names that the target gives them."""
+    """Evaluate your own variant next: FILES, named as in the target."""
     from population.readers import spoilt
 
     known = _files(run)
@@ -154,10 +160,10 @@ def inject(run: str, files: tuple[Path, ...], parent: str, note: str) -> None:
 @command.command()
 @click.argument("better")
 @click.argument("worse")
-@click.option("--people", default=1, show_default=True, help="How many thought so.")
+@click.option("--people", default=1, show_default=True, help="Number of people who think so.")
 @click.pass_obj
 def prefer(run: str, better: str, worse: str, people: int) -> None:
-    """You, or other readers, like the text BETTER more than the text WORSE: a vote in the rating."""
+    """Vote that the text BETTER is better than the text WORSE."""
     _tell(run, {"order": "vote", "better": better, "worse": worse, "people": people})
 
 

@@ -18,13 +18,15 @@ SIGNIFICANT = 1.96**2  # a pair's weight is its squared z
 @click.command()
 @click.argument("tests", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--task", type=click.Choice(["headline", "argument"]), default="headline", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to save; default: TESTS.npz.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to save the reader. Default: TESTS.npz."
+)
 @click.option(
     "--embeddings",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of a sentence-embedding model; its embeddings are features too.",
+    help="Folder of a sentence-embedding model, to use its embeddings as features.",
 )
-@click.option("--fresh", is_flag=True, help="Learn from these tests only, not on top of the shipped reader.")
+@click.option("--fresh", is_flag=True, help="Start from nothing, not from the shipped reader.")
 def command(tests: Path, task: str, out: Path | None, embeddings: Path | None, fresh: bool) -> None:
     """Train a reader on TESTS, a CSV file of pairs.
 

@@ -43,7 +43,7 @@ def named(names: Sequence[str], *defaults: str) -> list[str]:
 
 
 def _option(command: Command) -> Command:
-    said = "The same as RUN: a run directory, a folder of runs (the latest), or a name in ./runs."
+    said = "The same as RUN: a run directory, a folder of runs (the latest in it), or a name in ./runs."
     return click.option("--run", "-r", "_run", is_eager=True, expose_value=False, callback=_keep, help=said)(command)
 
 

@@ -20,16 +20,26 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("config")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--strategies", default="wolf,greedy,random", show_default=True, help="Arms, separated by commas.")
-@click.option("--ablate", default="", metavar="NAMES", help="Arms that are wolf without a mechanism each.")
-@click.option("--arm", "own", multiple=True, metavar="'NAME: KEY=VALUE ...'", help="An arm of your own; repeatable.")
+@click.option(
+    "--strategies", default="wolf,greedy,random", show_default=True, help="Strategies to compare, separated by commas."
+)
+@click.option("--ablate", default="", metavar="NAMES", help="Also run wolf without each of these mechanisms.")
+@click.option(
+    "--arm",
+    "own",
+    multiple=True,
+    metavar="'NAME: KEY=VALUE ...'",
+    help="A variation of your own, with these keys; repeatable.",
+)
 @click.option("--baseline", metavar="ARM", help="What the others are compared with.  [default: greedy]")
-@click.option("--seeds", default=12, show_default=True, help="Paired search seeds.")
-@click.option("--evaluations", type=click.IntRange(min=1), help="Of every run.  [default: the configuration's]")
-@click.option("--good", type=float, metavar="SCORE", help="Count the runs that end at least this good.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at the same time.  [default: the configuration's slots]")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the runs and results.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, for machines.")
+@click.option("--seeds", default=12, show_default=True, help="Number of paired search seeds.")
+@click.option("--evaluations", type=click.IntRange(min=1), help="Evaluations per run.  [default: the configuration's]")
+@click.option("--good", type=float, metavar="SCORE", help="Also count the runs that end at least this good.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Number of runs at the same time.  [default: the configuration's slots]"
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the runs and results.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @sandbox_options
 @click.pass_context
 def command(
@@ -51,8 +61,8 @@ def command(
 ) -> None:
     """Run CONFIG under several strategies with the same seeds and evaluations, and say which is better.
 
-    Every run is an ordinary run in OUT/ARM/seed-N. Stopped or killed, the same command goes on where it was; with more
-    seeds or arms it adds them.
+    Every run is an ordinary run in OUT/ARM/seed-N. After a stop or a kill, the same command continues where it was.
+    Seeds or arms that you add later are added to the results.
     """
     from wolf.compare import arms, bands
     from wolf.compare.parallel import Progress, Runs

@@ -159,7 +159,7 @@ def fates(trips: Iterable[Expedition]) -> str:
         "champion": "found a new champion",
         "niche": "found a new niche",
         "empty": "found nothing",
-        None: "not home",
+        None: "unfinished",
     }
     return ", ".join(f"{outcomes[key]} {what}" for key, what in words.items() if outcomes[key])
 

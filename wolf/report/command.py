@@ -22,9 +22,9 @@ HERE = Path(__file__).parent
 
 @click.command()
 @run_argument
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="RUN/report.html if absent.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: RUN/report.html.")
 @click.option("--open", "launch", is_flag=True, help="Open it in the browser.")
-@click.option("--json", "as_json", is_flag=True, help="JSON for machines: where the page is.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: where the page is.")
 def report(run: str | None, output: Path | None, launch: bool, as_json: bool) -> None:
     """Write one HTML page about RUN: the verdict, the curve, the map, the lineage, what was tried in vain, the cost."""
     found = load_run(run)

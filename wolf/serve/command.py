@@ -21,13 +21,13 @@ NICE = 5  # evaluations come first
 
 @click.command()
 @click.argument("runs", required=False, type=click.Path(path_type=Path))
-@click.option("--port", type=click.IntRange(0, 65535), help=f"Default: {PORT}, or the next that is free. 0: any.")
+@click.option("--port", type=click.IntRange(0, 65535), help=f"Default: {PORT}, or the next free port. 0: any.")
 @click.option("--open", "launch", is_flag=True, help="Open it in the browser.")
 def serve(runs: Path | None, port: int | None, launch: bool) -> None:
-    """Watch and steer the runs in RUNS (a folder of runs, ./runs, or one run) in a browser on this machine.
+    """Watch and steer the runs in RUNS (a folder of runs, default: ./runs; or one run) in a browser on this machine.
 
-    The address that is printed holds a token; without it nobody gets in. From another machine go through
-    ssh: `ssh -L 8421:127.0.0.1:8421 HOST`.
+    The printed address contains a token, and nobody gets in without it. From another machine, use ssh: `ssh -L
+    8421:127.0.0.1:8421 HOST`.
     """
     try:
         import uvicorn
