@@ -270,7 +270,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(wolf: Call, tmp_path: Pa
 @pytest.mark.parametrize("arguments", [["top", "-n", "-3"], ["finalists", "-n", "0"], ["audit", "--readings", "0"]])
 def test_a_count_is_one_at_least(arguments: list[str]) -> None:
     result = CliRunner().invoke(cli.main, arguments)
-    assert result.exit_code == 2 and "is not in the range x>=1" in result.output
+    assert result.exit_code == 2 and "expected a whole number of at least 1, found" in result.output
 
 
 def test_a_run_half_named_is_found_in_the_complaint(wolf: Call) -> None:
