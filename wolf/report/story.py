@@ -77,7 +77,7 @@ def _real(run: Run) -> Iterator[str]:
         yield said.sentence if said.kind == "none" else "There is nothing to confirm: the seed is the champion."
         return
     if not said.fresh:
-        yield "Not confirmed yet: these are the scores it was picked by, and they flatter. A finished run reads again."
+        yield "Not confirmed yet: these scores chose the champion, so they flatter it. A finished run measures again."
     else:
         n = (final.get("champion") or {}).get("fresh", {}).get("n", 0)
         how = f"measured on {_many(n, 'seed')} that the search never used"
@@ -93,7 +93,7 @@ def _real(run: Run) -> Iterator[str]:
             yield f"It was {how}, and the 95% interval {inside}."
     if final.get("curse") and said.gain.low != said.gain.high and not by_holdout(run):
         size = number(abs(final["curse"]), digits)
-        yield f"The search had {'flattered' if final['curse'] < 0 else 'undersold'} it by {size}."
+        yield f"The search had {'over' if final['curse'] < 0 else 'under'}estimated it by {size}."
     if run.told and "holdout" in run.told[0].metrics:
         from wolf.reading.finalists import judgement
 
@@ -109,7 +109,7 @@ def _changed(run: Run) -> str:
     named = describe(knobs, MANY)
     rows = [row[:1] for row in line_diff(before, after, context=0).splitlines() if row[:3] not in ("---", "+++")]
     steps = len(run.lineage(champion)) - 1
-    lines = f"{_many(rows.count('+'), 'line')} in, {rows.count('-')} out, in {_many(steps, 'step')}."
+    lines = f"{_many(rows.count('+'), 'line')} added, {rows.count('-')} removed, in {_many(steps, 'step')}."
     return line(f"{named}: {lines}" if named else lines, 600)
 
 
@@ -165,7 +165,7 @@ def _cost(run: Run) -> Iterator[str]:
     elif paid or asked:
         yield f"${paid + asked:.2f}: judging ${paid:.2f}, proposals ${asked:.2f}."
     else:
-        yield "No dollars."
+        yield "It cost no dollars."
 
 
 def _many(count: int, what: str) -> str:

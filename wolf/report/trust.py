@@ -31,7 +31,7 @@ def trust(run: Run, digits: int) -> list[tuple[str, str]]:
     """(what it is about, what can be said), the heaviest first."""
     head = run.header
     facts = [
-        ("scores", f"{head.judge}: {TRUST.get(head.trust, 'nobody wrote down how scores came about')}"),
+        ("scores", f"{head.judge}: {TRUST.get(head.trust, 'not recorded')}"),
         ("sandbox", "; ".join(_sandbox(level, after) for after, level in run.sandboxes.items())),
         ("audits", _audits(run)),
         ("null candidate", _null(run, digits)),
@@ -46,7 +46,7 @@ def trust(run: Run, digits: int) -> list[tuple[str, str]]:
 
 
 def _sandbox(level: str, after: int) -> str:
-    said = SANDBOX.get(level, "nobody wrote down what candidates were locked into")
+    said = SANDBOX.get(level, "not recorded")
     return f"from evaluation {after + 1} on {said}" if after else said
 
 
