@@ -43,6 +43,7 @@ from wolf.strategy.optimisers import OPTIMISERS
 from wolf.strategy.screen import Screen
 
 Values = Mapping[str, Any]
+Draw = Callable[[np.random.Generator, bool], float]  # see `gaussian`
 
 
 @dataclass(frozen=True)
@@ -221,15 +222,23 @@ def remember(population: Population, known: dict[str, Variant]) -> None:
     population.expect = expecting  # type: ignore[method-assign]  # a bench's stand-in for the ledger
 
 
-def play(place: Landscape, search: Strategy, seed: int, budget: int) -> Iterator[tuple[Ask, float, Outcome]]:
+def gaussian(rng: np.random.Generator, origin: bool) -> float:
+    """The noise of one reading in units of the landscape's, the same for the variant that the search starts from."""
+    return float(rng.standard_normal())
+
+
+def play(
+    place: Landscape, search: Strategy, seed: int, budget: int, draw: Draw = gaussian
+) -> Iterator[tuple[Ask, float, Outcome]]:
     """A search, one evaluation at a time: the ask, the reading, and what came of it."""
     space = search.population.space
-    noise = np.random.default_rng(seed)
+    noise, first = np.random.default_rng(seed), ""
     for ordinal in range(budget):
         ask = search.ask(ordinal)
         search.asked(ask)
+        first = first or ask.variant.id
         values = (ask.genome or Genome.of(ask.variant.files, space)).values
-        score = place.loss(values) + place.noise * float(noise.standard_normal())
+        score = place.loss(values) + place.noise * draw(noise, ask.variant.id == first)
         yield ask, score, search.told(ask, Evaluation(ask.variant.id, "bench", Status.OK, score, seed=ask.seed))
 
 
