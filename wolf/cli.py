@@ -102,7 +102,7 @@ class Wolf(click.Group):
             code = exit_code(error)
             if code is None or ctx.params.get("debug"):
                 raise
-            click.echo(error, err=True)
+            click.echo(sentence(error), err=True)
             ctx.exit(code)
 
 
@@ -121,6 +121,13 @@ def expected(error: click.BadParameter) -> str:
         return ""
     option = error.param.opts[0] if error.param else ""
     return f"{option}: expected {wanted}, found {error.message.partition(' is not ')[0]}"
+
+
+def sentence(error: Exception) -> str:
+    """What a person reads of it; of what the system refuses, which file, and why, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot use {error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def exit_code(error: Exception) -> int | None:

@@ -196,6 +196,17 @@ def test_a_value_of_the_wrong_kind_is_one_sentence(arguments: list[str], sentenc
         (["check", "task.yaml", "search.seeed=1"], 2, "command line: search.seeed: unknown key, did you mean 'seed'?"),
         (["check", "nowhere.yaml"], 2, "there is no file nowhere.yaml; `wolf init` makes a first configuration"),
         (["check", "task.yaml", "judge.call=gone.py:score"], 3, "judge.call names gone.py, which is not in the target"),
+        (["check", "forecast.py"], 2, "forecast.py is no configuration: expected a YAML file, such as task.yaml"),
+        (
+            ["check", "task.yaml", "judge.call=judge.py"],
+            2,
+            "judge.call: expected `judge.py:score`, a file of the target",
+        ),
+        (["check", "task.yaml", "judge.metric=a b"], 2, "judge.metric: expected a name without spaces: letters, "),
+        (["check", "task.yaml", "check_in.wait=soon"], 2, "check_in.wait: expected a time such as `90 s`, `10 min` or"),
+        (["check", "task.yaml", "name=my run"], 2, "name: expected letters, digits, '.', '_' and '-' only, found"),
+        (["resume", "task.yaml"], 2, "or a folder of such folders; `wolf run task.yaml` starts one"),
+        (["init", "task.yaml"], 2, "task.yaml is a file; name an empty folder: `wolf init my-search`"),
         (["init"], 2, "already has forecast.py, judge.py, memo.md, task.yaml"),
         (["recover", "runs/none"], 3, "there is no run in runs/none"),
     ],
@@ -207,6 +218,20 @@ def test_errors_are_sentences_with_exit_codes(here: Path, arguments: list[str], 
     with pytest.raises((WolfError, JudgeError)) as raised:
         CliRunner().invoke(cli.main, ["--debug", *arguments], catch_exceptions=False)
     assert cli.exit_code(raised.value) == code
+
+
+def test_a_judge_that_evolves_is_noted(here: Path) -> None:
+    note = "judge.py is judge and judged: take it out of target.files"
+    assert note in wolf("check", "task.yaml", "target.files=[forecast.py, judge.py]").stdout
+    assert "is judge and judged" not in wolf("check", "task.yaml").stdout
+
+
+def test_what_the_system_refuses_is_said_without_its_number() -> None:
+    assert cli.sentence(PermissionError(13, "Permission denied", "runs/ledger.db")) == (
+        "cannot use runs/ledger.db: Permission denied"
+    )
+    assert cli.sentence(OSError(28, "No space left on device")) == "No space left on device"
+    assert cli.sentence(SetupError("as it is")) == "as it is"
 
 
 def test_exit_codes() -> None:

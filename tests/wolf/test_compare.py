@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from judges.workspace import tree
 from population.evaluation import Goal
 from wolf.cli import main
-from wolf.compare.arms import Arm, plan
+from wolf.compare.arms import Arm, parse, plan
 from wolf.compare.bands import chart
 from wolf.compare.command import table
 from wolf.compare.standings import Line, Outcome, Standings, ranked
@@ -191,6 +191,12 @@ def test_the_chart_is_one_svg_and_hostile_names_are_harmless() -> None:
     tree = ElementTree.fromstring(chart(result))
     assert tree.tag.endswith("svg") and "<b>&" in [node.text for node in tree.iter() if node.text]
     assert "confirm.seeds is 0" in table(result) and "> 3" in table(result)
+
+
+def test_a_comparison_does_not_go_into_a_run(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").touch()
+    with pytest.raises(UsageError, match="is a run; name a folder that the runs of the comparison go into"):
+        plan("knobs", [], parse("wolf,greedy", "", [], None), 2, 5, tmp_path)
 
 
 def test_a_gain_has_the_digits_of_its_own_interval() -> None:

@@ -123,6 +123,10 @@ def test_show_of_a_failure_shows_its_feedback_harmlessly(wolf: Call) -> None:
     assert not HARMFUL.search(text.replace("\n", ""))
 
 
+def test_a_ledger_means_its_run(wolf: Call) -> None:
+    assert wolf("top", "runs/demo/ledger.db") == wolf("top")
+
+
 def test_show_for_machines(wolf: Call) -> None:
     found = json.loads(wolf("show", "best", "--run", "demo", "--json"))
     assert found["variant"] == "f64db3f2f1ac" and found["champion"] is True

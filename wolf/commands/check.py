@@ -55,8 +55,8 @@ class Plan:
         seconds_each: what one evaluation takes at most; None if the judge does not say.
         seconds_expected: what the whole run takes if evaluations take as long as usual; None if nobody knows.
         seconds: what the whole run takes at most; None if nobody knows.
-        notes: what to know of the judge before believing its scores, of files that have no knobs because of a slip, and
-            of workers that are too many.
+        notes: what to know of the judge before believing its scores, of files that have no knobs because of a slip, of
+            a judge that may be changed, and of workers that are too many.
         runs: the folder that the run's own folder goes into, absolute.
         spend: what its models will cost; None without any.
         config: the resolved configuration.
@@ -106,6 +106,13 @@ def _colonless(files: Mapping[str, str]) -> Iterator[str]:
             if slip := COLONLESS.search(said):
                 wrong, right = line(slip[0]), line(slip[1])
                 yield f"{name}, line {number}: `{wrong}` says nothing without a colon: write `# knob: {right}`"
+
+
+def _own_judge(judge: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[str]:
+    """Says so where the function that scores may be changed by what it scores."""
+    place = str(judge.get("call", "")).partition(":")[0]
+    if judge["kind"] == "function" and place in files:
+        yield f"{place} is judge and judged: take it out of target.files, or a variant may change how it is scored"
 
 
 def _crowded(config: Config) -> Iterator[str]:
@@ -159,7 +166,13 @@ def plan(config: Config) -> Plan:
         seconds_each=config.judge.seconds_each,
         seconds_expected=_total(*load, config.judge.seconds_expected),
         seconds=_total(*load, config.judge.seconds_each),
-        notes=(*config.judge.notes, *_unparsed(files), *_colonless(files), *_crowded(config)),
+        notes=(
+            *config.judge.notes,
+            *_unparsed(files),
+            *_colonless(files),
+            *_own_judge(data["judge"], files),
+            *_crowded(config),
+        ),
         runs=str(Path(config.runs).absolute()),
         spend=estimate(config),
         config=data,

@@ -20,11 +20,13 @@ def write(folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        UsageError: if one of them exists.
+        UsageError: if one of them exists, or `folder` is a file.
         SetupError: if the folder cannot be written.
     """
     sources = sorted(path for path in STARTER.iterdir() if path.is_file())
     taken = [source.name for source in sources if (folder / source.name).exists()]
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file; name an empty folder: `wolf init my-search`")
     if taken:
         raise UsageError(f"{folder} already has {', '.join(taken)}; name an empty folder: `wolf init my-search`")
     try:

@@ -114,7 +114,7 @@ def plan(
     searches at once costs nothing.
 
     Raises:
-        UsageError: if there is no limit on evaluations, or fewer than two seeds.
+        UsageError: if there is no limit on evaluations, if there are fewer than two seeds, or if `out` is a run.
     """
     if seeds < 2:
         raise UsageError(f"--seeds: a comparison needs two seeds at least, found {seeds}; twelve is a good start")
@@ -133,6 +133,8 @@ def plan(
     if any((one.budget.evaluations, one.confirm.seeds, one.judge) != same for one in made.values()):
         raise UsageError("--arm: arms must have the same judge, budget.evaluations and confirm.seeds to be comparable")
     folder = out or Path(first.runs, f"compare-{first.name}")
+    if (folder / LEDGER).is_file():
+        raise UsageError(f"--out: {folder} is a run; name a folder that the runs of the comparison go into")
     return [
         Entry(arm, seed, folder / arm / f"seed-{seed}", _seeded(loaded, seed))
         for seed in range(seeds)

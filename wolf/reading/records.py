@@ -375,14 +375,11 @@ def load_run(where: str | Path | None = None) -> Run:
 
 
 def find_run(where: str | Path | None = None) -> Path:
-    """The run directory that `where` means (see `load_run`).
-
-    Raises:
-        UsageError: if there is none, in one sentence.
-    """
+    """The run directory that `where` means (see `load_run`); raises `UsageError` if there is none, in one sentence."""
     path = Path("runs" if where is None else where)
     if where is not None and not path.exists() and len(path.parts) == 1:
         path = Path("runs") / path
+    path = path.parent if path.name == LEDGER and path.is_file() else path
     if (path / LEDGER).is_file():
         return path
     if runs := [ledger.parent for ledger in path.glob(f"*/{LEDGER}")]:
@@ -390,7 +387,8 @@ def find_run(where: str | Path | None = None) -> Path:
     if where is None:
         raise UsageError("no run in ./runs: start one with `wolf run CONFIG`, or name the folder where yours are")
     near = sorted(ledger.parent.name for ledger in path.parent.glob(f"{glob.escape(path.name)}*/{LEDGER}"))
-    hint = f"did you mean {' or '.join(near[-3:])}?" if near else "`wolf runs` lists those of a folder"
+    hint = "`wolf runs` lists those of a folder" if path.suffix != ".yaml" else f"`wolf run {where}` starts one"
+    hint = f"did you mean {' or '.join(near[-3:])}?" if near else hint
     raise UsageError(f"no run at {where}: expected a folder with a {LEDGER}, or a folder of such folders; {hint}")
 
 

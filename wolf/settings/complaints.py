@@ -32,6 +32,16 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
 }
 
+_FUNCTION = "`judge.py:score`, a file of the target and a function in it, or `package.module:score`"
+_SHAPES = {  # what the patterns of keys mean
+    "call": _FUNCTION,
+    "smoke": _FUNCTION,
+    "id": "small letters, digits and '_' only, a letter first",
+    "metric": "a name without spaces: letters, digits, '.', '_', '/' and '-' only, a letter first",
+    "name": "letters, digits, '.', '_' and '-' only",
+    "wait": "a time such as `90 s`, `10 min` or `2 h`",
+}
+
 
 def of(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
     """One text per mistake, in the order of the file; alternatives of one key become one sentence."""
@@ -84,7 +94,7 @@ def _sentence(item: Any, keys: Keys, document: Document, model: type[BaseModel])
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        return f"expected letters, digits, '.', '_' and '-' only, found {_shown(value)}"
+        return f"expected {_SHAPES.get(str(keys[-1]), _SHAPES['name'])}, found {_shown(value)}"
     if kind == "value_error":
         return str(context["error"]).removeprefix("knob: ")
     wanted = _EXPECTED.get(kind) or _EXPECTED.get(kind.split("_")[0])

@@ -51,6 +51,10 @@ def find(name: str, folder: Path | None = None) -> Path:
     path = CONFIGS / f"{name}.yaml"
     if path.is_file():
         return path
+    if Path(folder or "", name).is_file():
+        raise UsageError(
+            f"{name} is no configuration: expected a YAML file, such as task.yaml, or the name of a preset"
+        )
     near = get_close_matches(name, presets(), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"the presets are {', '.join(presets()) or 'missing'}."
     raise UsageError(f"there is no preset {name!r}: {hint} A file of your own needs its ending, such as ./{name}.yaml")
