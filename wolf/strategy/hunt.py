@@ -5,44 +5,25 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from msgspec.structs import replace
 
 from population.evaluation import Evaluation
 from population.pool import Population
-from population.selection import Contestant, tournament
 from population.variant import Variant
 from wolf.strategy.asks import Ask, Outcome, Purpose
-from wolf.strategy.bandit import Bandit
+from wolf.strategy.drafting import MATES, Drafter
 from wolf.strategy.escape import PATIENCE, Escape, Expedition
 from wolf.strategy.gate import READINGS, NoiseGate
 from wolf.strategy.ideas import Ideas
-from wolf.strategy.operators import OPERATORS, Draft, Scene, mutate
 from wolf.strategy.screen import Screen
-from wolf.streams import judge_seed, stream
+from wolf.streams import stream
 
 BASELINE_READINGS = 3
 SURVEY_SHARE = 0.1  # of the budget at most
-MATES = 8
-TRIES = 50
 ENDGAME = 0.05  # the last share of the budget re-reads the front-runners, so that the hand-over is no lucky reading
-PINNED = 0.2  # share of drafts that start from a variant that a person has pinned, while there is one
-NOVELTY_WEIGHT = (0.15, 1.0)  # of novelty in tournaments, when cold and when hot
-PRIOR_PAY = {
-    "perturb:nudge": 0.30,
-    "perturb:kick": 0.15,
-    "perturb:scatter": 0.15,
-    "perturb:draw": 0.25,
-    "recombine:cross": 0.15,
-    "recombine:join": 0.10,
-    "recombine:reopen": 0.10,
-    "perturb:rearrange": 0.05,
-    "perturb:reframe": 0.20,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +90,6 @@ class Wolf:
         self._gate = NoiseGate(options.noise_gate)
         self._seed_variant = seed_variant
         self._seed = seed
-        self._names = names
         self._evaluations = evaluations
         self._options = options
         self._survey_size = surveyed(options.survey, evaluations)
@@ -117,7 +97,9 @@ class Wolf:
         self._temper = MODELLED if screen.on else UNMODELLED
         self.escape.patience = self._temper.patience
         self.ideas: Ideas | None = None
-        self._bandit = Bandit({name: PRIOR_PAY[name] for name in names})
+        self._drafter = Drafter(
+            population, self.escape, screen, seed_variant, seed, names, self._temper.loyalty, options.novelty
+        )
         self._asked = dict.fromkeys(Purpose, 0)
         self._waiting: list[str] = []  # variants with a replicate under way
 
@@ -167,7 +149,7 @@ class Wolf:
         crowned = crowning.variant if crowning else None
         pay = self._pay(id, before, crowned)
         if ask.purpose in (Purpose.HUNT, Purpose.DEPARTURE, Purpose.EXPEDITION):
-            self._bandit.told(ask.variant.origin, pay)
+            self._drafter.told(ask.variant.origin, pay)
         if self.ideas:
             self.ideas.told(ask, evaluation, pay)
         trip = self.escape.told(self.population, id, ask.expedition, crowned)
@@ -190,7 +172,7 @@ class Wolf:
         """The seed variant, several times: where we stand, and how noisy the judge is."""
         if self._asked[Purpose.BASELINE] >= BASELINE_READINGS:
             return None
-        return self._make(ordinal, Purpose.BASELINE, self._seed_variant)
+        return self._drafter.reading(ordinal, Purpose.BASELINE, self._seed_variant)
 
     def _endgame(self, ordinal: int) -> Ask | None:
         """Front-runners that were read less often than the others, when the budget is nearly spent."""
@@ -199,28 +181,28 @@ class Wolf:
             return None
         best = sorted(self.population.pool, key=lambda v: self.population.estimate(v).mean)[:3]
         thin = [v for v in best if self.population.estimate(v).n + self._waiting.count(v) < READINGS]
-        return self._reread(ordinal, thin[0]) if thin else None
+        return self._again(ordinal, thin[0]) if thin else None
 
     def _repeat(self, ordinal: int) -> Ask | None:
         """A contender whose lead could be luck."""
         contender = self._gate.contender(self.population)
-        return self._reread(ordinal, contender) if contender and contender not in self._waiting else None
+        return self._again(ordinal, contender) if contender and contender not in self._waiting else None
 
     def _survey(self, ordinal: int) -> Ask | None:
         """Wide departures from the seed, so that the model starts with the lie of the land; none without a model."""
         if self._asked[Purpose.SURVEY] >= self._survey_size or not self._screen.on:
             return None
-        return self._free(ordinal, Purpose.SURVEY, self._seed_variant.id, ("perturb:scatter", "perturb:kick"))
+        return self._drafter.free(ordinal, Purpose.SURVEY, self._seed_variant.id, ("perturb:scatter", "perturb:kick"))
 
     def _departure(self, ordinal: int) -> Ask | None:
         """A random departure of several knobs at once, from the incumbent or from a novel elite, unscreened."""
         rng = stream(self._seed, ordinal, "departure")
         if rng.random() >= self._options.departures * self._temper.departures:
             return None
-        centre = self.population.incumbent if rng.random() < 0.5 else self._parents(1, rng, self._novelty(1.0))[0]
-        return self._free(
-            ordinal, Purpose.DEPARTURE, centre or self._seed_variant.id, ("perturb:kick", "perturb:scatter")
-        )
+        novelty = self._drafter.novelty(1.0)
+        centre = self.population.incumbent if rng.random() < 0.5 else self._drafter.parents(1, rng, novelty)[0]
+        operators = ("perturb:kick", "perturb:scatter")
+        return self._drafter.free(ordinal, Purpose.DEPARTURE, centre or self._seed_variant.id, operators)
 
     def _escape(self, ordinal: int) -> Ask | None:
         """Every other ask while an expedition is under way; a new one when the search is hot."""
@@ -229,153 +211,42 @@ class Wolf:
             return self._launch(ordinal) if self.escape.due else None
         if trip.best is None or ordinal % 2:
             return None
-        best = trip.best
-        return self._screened(ordinal, Purpose.EXPEDITION, lambda rng: best, trip.id, trip.best_loss)
+        return self._drafter.screened(ordinal, Purpose.EXPEDITION, trip)
 
     def _idea(self, ordinal: int) -> Ask | None:
         """The most promising idea of a language model, as it is: the model's numbers are part of its hypothesis."""
         if self.ideas is None or not self.ideas.turn(ordinal):
             return None
-        return self._best_of(ordinal, Purpose.HUNT, self.ideas.drafts(ordinal))
+        return self._drafter.best_of(ordinal, Purpose.HUNT, self.ideas.drafts(ordinal))
 
     def _hunt(self, ordinal: int) -> Ask | None:
         """The most promising of many proposals around the incumbent and around the winners of tournaments.
 
         Where all of them are known, anything new; where there is nothing new, an idea whoever's turn it is.
         """
-        rivals = cache(lambda: self.population.contestants(self._novelty(self.escape.heat)))
-        ask = self._screened(ordinal, Purpose.HUNT, lambda rng: self._centre(rng, rivals))
-        if ask is not None:
+        if ask := self._drafter.screened(ordinal, Purpose.HUNT):
             return ask
         centres = (self.population.incumbent, self._seed_variant.id, *self.population.pool)
-        anew = (self._free(ordinal, Purpose.HUNT, centre, self._names) for centre in dict.fromkeys(centres) if centre)
-        new = next(filter(None, anew), None)
-        return new or (self._best_of(ordinal, Purpose.HUNT, self.ideas.drafts(ordinal)) if self.ideas else None)
+        anew = (self._drafter.free(ordinal, Purpose.HUNT, centre) for centre in dict.fromkeys(centres) if centre)
+        ideas = self.ideas.drafts(ordinal) if self.ideas else ()
+        return next(filter(None, anew), None) or self._drafter.best_of(ordinal, Purpose.HUNT, ideas)
 
-    # How asks are made
+    def _again(self, ordinal: int, variant: str) -> Ask:
+        return self._drafter.reading(ordinal, Purpose.REPLICATE, self.population.variant(variant))
 
     def _launch(self, ordinal: int) -> Ask | None:
+        """The first step of a new expedition, of the kind that the escape harness chooses."""
         rng = stream(self._seed, ordinal, "launch")
         departures = self.ideas.departures(ordinal) if self.ideas else []
         kind = self.escape.kind(rng, bool(departures))
         number = len(self.escape.expeditions)
-        if kind == "depart" and (ask := self._best_of(ordinal, Purpose.EXPEDITION, departures, number)):
+        if kind == "depart" and (ask := self._drafter.best_of(ordinal, Purpose.EXPEDITION, departures, number)):
             return replace(ask, launch=(kind, ask.variant.parents[0]))
         incumbent = self.population.incumbent or self._seed_variant.id
-        strangers = self._parents(MATES, rng, 1.0)
+        strangers = self._drafter.parents(MATES, rng, 1.0)
         origin, operator = (strangers[0], "recombine:cross") if kind == "cross" else (incumbent, "perturb:kick")
-        ask = self._free(ordinal, Purpose.EXPEDITION, origin, (operator, "perturb:kick"), strangers[1:])
+        ask = self._drafter.free(ordinal, Purpose.EXPEDITION, origin, (operator, "perturb:kick"), strangers[1:])
         return ask and replace(ask, launch=(kind, origin), expedition=number)
-
-    def _best_of(
-        self, ordinal: int, purpose: Purpose, ideas: Sequence[Draft], expedition: int | None = None
-    ) -> Ask | None:
-        """The most promising of some ideas, each as it is; None if there are none."""
-        if not ideas:
-            return None
-        model = self._screen.model(self.population)
-        if model is None:
-            return self._make(ordinal, purpose, ideas[0].variant, ideas[0], expedition)
-        rng = stream(self._seed, ordinal, "idea")
-        choice = self._screen.choose(self.population, model, ideas, rng, climbers=0)
-        if choice is None:
-            return None
-        return self._make(ordinal, purpose, choice.draft.variant, choice.draft, expedition, choice.predicted)
-
-    def _free(
-        self, ordinal: int, purpose: Purpose, centre: str, names: Sequence[str], mates: Sequence[str] = ()
-    ) -> Ask | None:
-        """An unscreened draft by one of the named operators."""
-        rng = stream(self._seed, ordinal, purpose)
-        scene = Scene(self.population, centre, [m for m in mates if m != centre])
-        usable = [name for name in names if name in self._names] or list(self._names)
-        for _ in range(TRIES):
-            draft = OPERATORS[rng.choice(usable)](scene, rng)
-            if draft and draft.variant.id not in self.population:
-                return self._make(ordinal, purpose, draft.variant, draft)
-        return None
-
-    def _screened(
-        self,
-        ordinal: int,
-        purpose: Purpose,
-        centre: Callable[[random.Random], str],
-        expedition: int | None = None,
-        best: float | None = None,
-    ) -> Ask | None:
-        """The draft with the largest expected improvement over `best`; without a model, any draft."""
-        rng = stream(self._seed, ordinal, purpose)
-        model = self._screen.model(self.population)
-        if model is None:
-            drafts: Iterator[Draft] = self._drafts(centre, rng, 1, expedition is not None)
-            draft = next((d for d in drafts if d.variant.id not in self.population), None)
-            return None if draft is None else self._make(ordinal, purpose, draft.variant, draft, expedition)
-        drafts = self._drafts(centre, rng, self._screen.pool, expedition is not None)
-        choice = self._screen.choose(self.population, model, list(drafts), rng, best)
-        if choice is None:
-            return None
-        return self._make(ordinal, purpose, choice.draft.variant, choice.draft, expedition, choice.predicted)
-
-    def _drafts(
-        self, centre: Callable[[random.Random], str], rng: random.Random, count: int, local: bool
-    ) -> Iterator[Draft]:
-        """About `count` drafts, each operator with the share that the bandit gives it."""
-        names = [n for n in self._names if not (local and n == "perturb:draw")]
-        shares = self._bandit.shares(names)
-        mates: list[str] | None = None  # sought once, by the first who mates
-        for _ in range(max(count, TRIES)):
-            at = centre(rng)
-            if self._screen.on:
-                name = rng.choices(names, [shares[n] for n in names])[0]
-            else:
-                name = "" if rng.random() < 0.9 else rng.choice(names)
-            if mates is None and name.startswith("recombine:"):
-                mates = self._parents(MATES, rng, self._novelty(self.escape.heat))
-            scene = Scene(self.population, at, [m for m in mates or () if m != at])
-            draft = OPERATORS[name](scene, rng) if name else mutate(scene, rng, names)
-            if draft:
-                yield draft
-
-    def _centre(self, rng: random.Random, rivals: Callable[[], Sequence[Contestant]]) -> str:
-        if (pins := self.population.pins) and rng.random() < PINNED:
-            return rng.choice(pins)
-        if rng.random() < self._temper.loyalty and self.population.incumbent:
-            return self.population.incumbent
-        return self._winners(rivals(), 1, rng)[0]
-
-    def _parents(self, count: int, rng: random.Random, novelty: float) -> list[str]:
-        return self._winners(self.population.contestants(novelty), count, rng)
-
-    def _winners(self, members: Sequence[Contestant], count: int, rng: random.Random) -> list[str]:
-        return tournament(members, count, rng) if members else [self._seed_variant.id] * count
-
-    def _novelty(self, heat: float) -> float:
-        cold, hot = NOVELTY_WEIGHT
-        return cold + (hot - cold) * heat if self._options.novelty else 0.0
-
-    def _reread(self, ordinal: int, variant: str) -> Ask:
-        return self._make(ordinal, Purpose.REPLICATE, self.population.variant(variant))
-
-    def _make(
-        self,
-        ordinal: int,
-        purpose: Purpose,
-        variant: Variant,
-        draft: Draft | None = None,
-        expedition: int | None = None,
-        predicted: tuple[float, float] | None = None,
-    ) -> Ask:
-        return Ask(
-            ordinal,
-            variant,
-            judge_seed(self._seed, ordinal),
-            purpose,
-            expedition,
-            changes=draft.changes if draft else {},
-            predicted=predicted,
-            model=self._screen.learned if predicted else None,
-            genome=draft.genome if draft else None,
-        )
 
     def _pay(self, variant: str, before: str | None, crowned: str | None) -> float:
         """1 for a champion, half for a new incumbent, a little for a place among the best."""
