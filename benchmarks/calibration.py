@@ -3,9 +3,9 @@
     python benchmarks/calibration.py [--trials 2000] [--pairs 3,4,5,6,8,12,20] [--noises gaussian,heavy]
 
 Gains are in sigma, the standard deviation of one reading (for `wolf compare`: of one run). Noise is `gaussian`; `heavy`
-(Student's t with 3 degrees of freedom); `skewed` (lognormal, bad readings far out); `shared` (seven tenths of its
-variance belong to the seed, and are the same on both sides); `uneven` (the champion's is three times as wide); or
-`unstable` (skewed and uneven: a champion that now and then goes badly wrong).
+(Student's t with 3 degrees of freedom); `coarse` (a coin: passed or failed); `skewed` (lognormal, bad readings far
+out); `shared` (seven tenths of its variance belong to the seed, and are the same on both sides); `uneven` (the
+champion's is three times as wide); or `unstable` (skewed and uneven: a champion that now and then goes badly wrong).
 
 `confirmation`: how often the 95 % interval of n fresh seeds holds the true gain, and how often the verdict is "better
 than the seed" at a true gain of 0 (which should be 0.025), 0.5, 1 and 2 sigma. `compare`, n pairs: how often its 95 %
@@ -38,13 +38,18 @@ FLIPS = 500  # trials of the sign-flip test, which takes long
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
-    """Of standard deviation 1, like the two below."""
+    """Of standard deviation 1, like the three below."""
     return rng.standard_normal(shape)
 
 
 def heavy(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
     """Student's t with 3 degrees of freedom."""
     return rng.standard_t(3, shape) / np.sqrt(3)
+
+
+def coin(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+    """One side or the other."""
+    return rng.choice((-1.0, 1.0), shape)
 
 
 def lognormal(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
@@ -61,6 +66,7 @@ def shared(rng: np.random.Generator, shape: tuple[int, int]) -> Sides:
 NOISES: Mapping[str, Draw] = {
     "gaussian": lambda rng, shape: (normal(rng, shape), normal(rng, shape)),
     "heavy": lambda rng, shape: (heavy(rng, shape), heavy(rng, shape)),
+    "coarse": lambda rng, shape: (coin(rng, shape), coin(rng, shape)),
     "skewed": lambda rng, shape: (lognormal(rng, shape), lognormal(rng, shape)),
     "shared": shared,
     "uneven": lambda rng, shape: (normal(rng, shape), TIMES * normal(rng, shape)),
