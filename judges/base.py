@@ -189,9 +189,9 @@ LocalPath = Annotated[Path, BeforeValidator(_beside)]
 
 
 class JudgeConfig(BaseModel):
-    """Base of the built-in judges: frozen, and unknown keys are errors."""
+    """Base of the built-in judges: frozen; unknown keys, and numbers without end, are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @property
     def seconds_each(self) -> float | None:

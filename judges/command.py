@@ -43,7 +43,10 @@ THIS_EVALUATION = ("ROOT", "SEED", "SLOT", "THREADS")
 def _split(command: object) -> object:
     if not isinstance(command, str):
         return command
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"is no command as a shell would read it ({str(error).lower()}); close the quote") from error
     if found := SHELL & set(words):
         raise ValueError(f"{found.pop()!r} needs a shell: write the command as [sh, -c, {command!r}]")
     return words

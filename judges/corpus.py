@@ -23,7 +23,7 @@ VOCAB = "vocabulary of the BPE tokenizer, which is learned on the training split
 class Section(BaseModel):
     """Base of the sections below: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Stdlib(Section):

@@ -81,6 +81,10 @@ BAD = [
      "bad.yaml:6:1: budget: needs `evaluations`, `hours` or both, or the search would never end"),
     (GOOD.replace("{evaluations: 20}", "20"), "bad.yaml:6:1: budget: expected keys with values below it, found 20"),
     (GOOD.replace("budget: {evaluations: 20}\n", ""), "bad.yaml: budget: is missing"),
+    (GOOD.replace("  metric", "  seconds: .inf\n  metric"),
+     "bad.yaml:5:3: judge.seconds: expected a finite number, found inf"),
+    (GOOD.replace("python train.py", '"echo it\'s"'), "bad.yaml:4:3: judge.run: is no command as a shell would read it "
+     "(no closing quotation); close the quote"),
     (GOOD + "search: {surrogate: yes}\n",
      "bad.yaml:7:10: search.surrogate: expected one of auto, on, off, found 'yes'"),
     (GOOD + "search: {departures: 1.5}\n", "bad.yaml:7:10: search.departures: must be at most 1, found 1.5"),
@@ -158,6 +162,14 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(project: Path) -> None:
     ]  # fmt: skip
     assert found[-1] == "command line: runz: unknown key, did you mean 'runs'?"
     assert problems(project, GOOD, "judge.metric=") == ["command line: judge.metric: expected text, found nothing"]
+
+
+def test_what_an_argument_replaced_is_not_pointed_at(project: Path) -> None:
+    said = problems(project, GOOD, "judge={kind: function}", "target.files=3")
+    assert said == [
+        "command line: judge.call: is missing",
+        "command line: target.files: expected a list, found 3",
+    ]
 
 
 @pytest.mark.parametrize("argument", ["budget", "=3", "a..b=1", "budget.evaluations=[", "name=&a x"])

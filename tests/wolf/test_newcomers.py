@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -126,6 +127,14 @@ def test_code_in_which_nothing_can_be_turned_is_refused_before_the_run(tmp_path:
     (tmp_path / "data.c").write_text("#define DEPTH 3\nint main(void) { return 0; }\n")
     done = CliRunner().invoke(main, ["check", "task.yaml"])
     assert done.exit_code == 0 and "DEPTH  3   1 .. 24 log" in done.output
+
+
+def test_a_terminal_without_our_signs_gets_their_escapes() -> None:
+    wolf = [sys.executable, "-m", "wolf"]
+    assert subprocess.run([*wolf, "run", "knobs", "budget.evaluations=4"], capture_output=True).returncode == 0
+    narrow = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([*wolf, "tree"], capture_output=True, env=narrow)
+    assert (done.returncode, done.stderr) == (0, b"") and rb"\u2605 champion" in done.stdout
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])

@@ -57,6 +57,13 @@ def test_runs_are_found_from_their_project_and_from_among_them(
         assert said.exit_code == 0 and Path(json.loads(said.output)["path"]).name == "mine", (here, words)
 
 
+def test_the_runs_of_a_comparison_are_deeper(write_run: WriteRun, tmp_path: Path) -> None:
+    write_run(tmp_path / "compare-x" / "wolf" / "seed-0")
+    for command in ("runs", "top"):
+        done = CliRunner().invoke(main, [command, str(tmp_path / "compare-x")])
+        assert done.exit_code == 2 and f"such as {tmp_path / 'compare-x' / 'wolf'}\n" in done.output
+
+
 def test_a_folder_without_runs_is_one_sentence(tmp_path: Path) -> None:
     result = runs(tmp_path)
     assert result.exit_code == 2 and "start one with `wolf run CONFIG`" in result.output

@@ -77,6 +77,9 @@ def runs(folder: Path | None, as_json: bool) -> None:
     """List all runs in FOLDER (default: ./runs), the latest first: their state and what they found."""
     places = (folder, folder / "runs") if folder else (Path("runs"), Path())  # or one stands among them already
     found = next(filter(None, (list(entries(place)) for place in places)), [])
+    deeper = next((ledger.parents[1] for ledger in places[0].glob(f"*/*/{LEDGER}")), None)
+    if not found and deeper is not None:
+        raise UsageError(f"the runs of {places[0]} are deeper: name a folder of theirs, such as {deeper}")
     if not found:
         raise UsageError(f"no run in {places[0]}: start one with `wolf run CONFIG`, or name the folder where yours are")
     if as_json:

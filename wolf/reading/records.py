@@ -389,6 +389,7 @@ def find_run(where: str | Path | None = None) -> Path:
     near = sorted(ledger.parent.name for ledger in path.parent.glob(f"{glob.escape(path.name)}*/{LEDGER}"))
     hint = "`wolf runs` lists those of a folder" if path.suffix != ".yaml" else f"`wolf run {where}` starts one"
     hint = f"did you mean {' or '.join(near[-3:])}?" if near else hint
+    hint = next((f"name one that is deeper, such as {one.parents[1]}" for one in path.glob(f"*/*/{LEDGER}")), hint)
     raise UsageError(f"no run at {where}: expected a folder with a {LEDGER}, or a folder of such folders; {hint}")
 
 

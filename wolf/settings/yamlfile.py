@@ -63,8 +63,9 @@ class Document:
 
     def under(self, over: Document) -> Document:
         """This with `over` on top: mappings are merged key by key, everything else is replaced."""
-        marks, problems = {**self.marks, **over.marks}, self.problems + over.problems
-        return Document(_merged(self.data, over.data), marks, problems, over.source or self.source)
+        data = _merged(self.data, over.data)
+        kept = {keys: mark for keys, mark in self.marks.items() if _there(data, keys)}
+        return Document(data, kept | {**over.marks}, self.problems + over.problems, over.source or self.source)
 
 
 def read(path: Path) -> Document:
@@ -209,6 +210,18 @@ class _Build:
     def complain(self, mark: yaml.Mark | None, sentence: str) -> None:
         at = Mark(self.name) if mark is None else self.mark(mark)
         self.problems.append(f"{at.where}: {sentence}" + (f"\n{at.excerpt}" if at.excerpt else ""))
+
+
+def _there(data: Any, keys: Keys) -> bool:
+    for key in keys:
+        if not (
+            key in data
+            if isinstance(data, dict)
+            else isinstance(data, list) and isinstance(key, int) and key < len(data)
+        ):
+            return False
+        data = data[key]
+    return True
 
 
 def _merged(base: Any, over: Any) -> Any:
