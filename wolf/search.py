@@ -21,10 +21,11 @@ from wolf.control.pace import Pace
 from wolf.control.steering import Able, CheckIns, Steering
 from wolf.control.stopping import EXHAUSTED, Ending, Progress, Rules, Standing, Stop
 from wolf.errors import SetupError
+from wolf.garbage import uncollected
 from wolf.llm.proposer import Proposer
 from wolf.store import bodies
 from wolf.store.bodies import Body
-from wolf.store.events import Event, Observer, uncollected
+from wolf.store.events import Event, Observer
 from wolf.store.ledger import Ledger
 from wolf.store.mentions import Mentions
 from wolf.strategy.asks import Ask, Outcome, Purpose, Strategy

@@ -22,6 +22,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from judges.llm import Prompt, Reply, Usage
+from wolf.garbage import uncollected
 
 COMPLETE = ("end_turn", "stop_sequence")
 
@@ -125,13 +126,9 @@ class Remote:
             del task  # which has the fault, whose traceback has this frame
 
     async def _request_and_reply(self, prompt: Prompt) -> Reply:
+        self._client = self._client or self._connect()
         import anthropic
 
-        if self._client is None:
-            self._client = anthropic.AsyncAnthropic(
-                api_key=key() or ("none" if self._base_url else None), base_url=self._base_url, max_retries=0,
-                timeout=self._seconds + 5.0, default_headers=self._headers,
-            )  # fmt: skip
         start = time.monotonic()
         try:
             async with asyncio.timeout(self._seconds):
@@ -147,6 +144,16 @@ class Remote:
         except Exception as error:  # the SDK lets through what its HTTP library and its JSON parser raise
             raise Fault(Kind.BROKEN, "broken answer", _clean(f"{type(error).__name__}: {error}")) from None
         return _reply(parts, self._name, request, time.monotonic() - start)
+
+    def _connect(self) -> Any:
+        """The SDK's client. The SDK is two hundred thousand objects, none of them garbage."""
+        with uncollected(stays=True):
+            import anthropic
+
+            return anthropic.AsyncAnthropic(
+                api_key=key() or ("none" if self._base_url else None), base_url=self._base_url, max_retries=0,
+                timeout=self._seconds + 5.0, default_headers=self._headers,
+            )  # fmt: skip
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         """Static part first, with the one cache mark behind it. No sampling parameters: new models refuse them."""

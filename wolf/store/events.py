@@ -6,10 +6,8 @@ observer cannot change the search: it gets frozen values and its return value is
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import DecodeError, Struct
@@ -64,20 +62,3 @@ def named(body: str) -> str:
 
 
 Observer = Callable[[Event], None]
-
-
-@contextmanager
-def uncollected(stays: bool = False) -> Iterator[None]:
-    """While a history is folded, which leaves much and no garbage, nobody looks through all of it for cycles.
-
-    Nor later, if what it leaves `stays` as long as the process.
-    """
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if stays:
-            gc.freeze()
-        if before:
-            gc.enable()
