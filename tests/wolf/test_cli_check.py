@@ -284,7 +284,8 @@ def test_recover(here: Path) -> None:
     result = wolf("recover", "runs/r")
     assert result.exit_code == 0
     assert result.stdout == (
-        "kept 1 events; the damaged ledger is now runs/r/ledger.damaged-1.db\nnext: wolf resume runs/r\n"
+        "kept 1 event; the ledger as it was is now runs/r/ledger.damaged-1.db\n"
+        "next: `wolf top runs/r` shows what is left; unless it was finished, `wolf resume` goes on\n"
     )
 
 

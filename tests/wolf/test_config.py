@@ -116,6 +116,8 @@ BAD = [
     (GOOD.replace("loss", "!!python/name:os.system x"),
      "bad.yaml:5:11: anchors, aliases and tags are not allowed here; write it out"),
     (GOOD + "a: [1,\n", "bad.yaml:8:1: is not YAML: expected the node content, but found '<stream end>'"),
+    (GOOD.replace("python train.py", "echo loss: 3"), "bad.yaml:4:17: is not YAML: mapping values are not allowed "
+     "here: text with a colon and a space in it needs quotes around it"),
     (GOOD + "\tx: 1\n", "bad.yaml:7:1: is not YAML: found character '\\t' that cannot start any token: YAML is "
      "indented with spaces, not with tabs"),
     ("- 1\n", "bad.yaml: expected `key: value` lines, found no keys; `wolf init` writes a first one"),
@@ -170,6 +172,8 @@ def test_what_an_argument_replaced_is_not_pointed_at(project: Path) -> None:
         "command line: judge.call: is missing",
         "command line: target.files: expected a list, found 3",
     ]
+    (said,) = problems(project, GOOD, "judge.run=echo loss: 3")
+    assert said.endswith("found keys with values: text with a colon and a space in it needs quotes around it")
 
 
 @pytest.mark.parametrize("argument", ["budget", "=3", "a..b=1", "budget.evaluations=[", "name=&a x"])

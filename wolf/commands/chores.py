@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -27,4 +28,5 @@ def recover(run: Path) -> None:
     from wolf.store.ledger import recover
 
     kept, backup = recover(run)
-    click.echo(f"kept {kept} events; the damaged ledger is now {backup}\nnext: wolf resume {run}")
+    click.echo(f"kept {kept} event{'s'[: kept != 1]}; the ledger as it was is now {backup}")
+    click.echo(f"next: `wolf top {quote(str(run))}` shows what is left; unless it was finished, `wolf resume` goes on")

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from wolf.settings import kinds
-from wolf.settings.yamlfile import Document, Keys
+from wolf.settings.yamlfile import QUOTE, Document, Keys
 
 _EXPECTED = {
     "int": "a whole number",
@@ -100,6 +100,8 @@ def _sentence(item: Any, keys: Keys, document: Document, model: type[BaseModel])
     wanted = _EXPECTED.get(kind) or _EXPECTED.get(kind.split("_")[0])
     if wanted == "a list" and isinstance(value, str):
         wanted = f"a list such as [{_shown(value)[1:-1]}]"
+    if wanted in ("a list", "text") and isinstance(value, Mapping):
+        return f"expected {wanted}, found {_shown(value)}: {QUOTE}"
     return f"expected {wanted}, found {_shown(value)}" if wanted else item["msg"][:1].lower() + item["msg"][1:]
 
 

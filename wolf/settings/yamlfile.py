@@ -18,6 +18,7 @@ import yaml
 from wolf.errors import ConfigError
 
 Keys = tuple[str | int, ...]
+QUOTE = "text with a colon and a space in it needs quotes around it"
 LARGEST = 1_000_000  # bytes; PyYAML takes seconds for more
 
 
@@ -154,6 +155,7 @@ class _Build:
             mark = error.problem_mark or error.context_mark
             said = str(error.problem or error.context)
             hint = ": YAML is indented with spaces, not with tabs" if "'\\t'" in said else ""
+            hint = f": {QUOTE}" if "mapping values are not allowed" in said else hint
             self.complain(mark, f"is not YAML: {said}{hint}")
         except yaml.YAMLError as error:  # a character that no YAML may contain
             self.problems.append(f"{self.name}: is not YAML: {' '.join(str(error).split())}")
