@@ -11,7 +11,9 @@ champion's is three times as wide); or `unstable` (skewed and uneven: a champion
 than the seed" at a true gain of 0 (which should be 0.025), 0.5, 1 and 2 sigma. `compare`, n pairs: how often its 95 %
 interval holds the truth; how often P(better) is at least 0.95 (should be 0.05) and p below 0.05 (should be no more)
 where nothing is gained; and of the arms with P(better) of 0.95, its mean and how many are better in truth, where gains
-are drawn from a normal of one sigma and of a quarter.
+are drawn from a normal of one sigma and of a quarter. `search`: how often its bound of the noise, from n readings of
+one variant, is above the truth (should be 0.75). Last, of a panel's challengers that replace the incumbent: what
+P(better) said, and how many are better, where its prior holds.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from judges.watch import ACCEPT, GIVE_UP, PRIOR_LEAD
+from population.evaluation import Doubt, upper_bound
+from population.pool import NOISE_CONFIDENCE
 from wolf.compare.paired import interval, probability, sign_flips
 from wolf.confirm import gain
 
@@ -99,13 +104,29 @@ def comparison(level: Array, drawn: Array) -> list[float]:
     return shares
 
 
+def bound(readings: Array) -> list[float]:
+    """How often the search's bound of the noise is above the truth, which is 1."""
+    freedom = readings.shape[1] - 1
+    spreads = readings.var(axis=1, ddof=1) * freedom
+    return [float(np.mean([upper_bound(spread, freedom, NOISE_CONFIDENCE) >= 1 for spread in spreads.tolist()]))]
+
+
+def challengers(rng: np.random.Generator, trials: int, error: float) -> tuple[float, float]:
+    """Of those that replace the incumbent: P(better) on average, and how many are better."""
+    doubt = Doubt(-PRIOR_LEAD[0], PRIOR_LEAD[1], ACCEPT, GIVE_UP)
+    leads = rng.normal(*PRIOR_LEAD, trials)
+    said = np.array([doubt.better(lead, error) for lead in (leads + error * rng.standard_normal(trials)).tolist()])
+    taken = said >= doubt.accept
+    return float(said[taken].mean()), float((leads[taken] > 0).mean())
+
+
 def inside(low: Array, high: Array) -> float:
     """Share of the intervals that hold 0."""
     return float(((low <= 0) & (high >= 0)).mean())
 
 
 def main() -> None:
-    """Print the two tables."""
+    """Print the three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--pairs", default="3,4,5,6,8,12,20")
@@ -117,21 +138,26 @@ def main() -> None:
             rng = np.random.default_rng([count, *noise.encode()])
             seed, champion = NOISES[noise](rng, (args.trials, count))
             drawn = rng.standard_normal(args.trials)
-            cells[noise, count] = confirmation(seed, champion), comparison(seed - champion, drawn)
+            cells[noise, count] = confirmation(seed, champion), comparison(seed - champion, drawn), bound(seed)
     said = [f"said, right ({spread:g} sigma)" for spread in SPREADS]
     heads = (
         ["confirmation", "n", "interval holds", *(f"better at {size:g}" for size in GAINS)],
         ["compare", "n", "interval holds", f"P >= {SURE} at 0", "p < 0.05 at 0", *said],
+        ["search", "n", "noise bound holds"],
     )
     print(f"{args.trials} trials a row ({min(FLIPS, args.trials)} of p)")
     for index, head in enumerate(heads):
         print("\n" + "  ".join(f"{title:>{max(12, len(title))}}" for title in head))
         for (noise, count), rows in cells.items():
             shares = [f"{share:.3f}" for share in rows[index]]
-            if index:
+            if len(shares) > len(head) - 2:
                 shares[3:] = [f"{shares[3]}, {shares[4]}", f"{shares[5]}, {shares[6]}"]
             row = zip(head, [noise, str(count), *shares], strict=True)
             print("  ".join(f"{cell:>{max(12, len(title))}}" for title, cell in row))
+    print()
+    for error in (0.2, 0.4, 0.8):
+        told, right = challengers(np.random.default_rng(0), 20 * args.trials, error)
+        print(f"challengers read with an error of {error:g}: said {told:.3f}, right {right:.3f}")
 
 
 if __name__ == "__main__":

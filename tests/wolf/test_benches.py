@@ -60,6 +60,13 @@ def test_what_is_said_of_a_gain_is_as_sure_as_it_says(bench: dict[str, ModuleTyp
     assert held > 0.93 and luck < 0.075 and said > 0.95 and right > 0.8
 
 
+def test_the_searchs_own_probabilities_hold_where_their_assumptions_do(bench: dict[str, ModuleType]) -> None:
+    calibration, rng = bench["calibration"], np.random.default_rng(0)
+    assert calibration.bound(rng.standard_normal((2000, 4)))[0] == pytest.approx(0.75, abs=0.04)
+    said, right = calibration.challengers(rng, 20_000, 0.4)
+    assert said == pytest.approx(right, abs=0.02)
+
+
 def test_a_stuck_state_is_where_greedy_stopped_and_a_watch_ends_with_a_true_gain(bench: dict[str, ModuleType]) -> None:
     stuck, landscapes = bench["stuck"], bench["landscapes"]
     place, greedy, _ = stuck.state("traps", 0, 30, 20)
