@@ -7,6 +7,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from population.evaluation import Evaluation, Goal
+from population.variant import Variant
+from wolf.strategy.asks import Ask, Purpose
+from wolf.streams import judge_seed
+
+
+class Confirmation:
+    """Which readings on fresh seeds are to be taken, and what they were.
+
+    Attributes:
+        count: fresh seeds, the same for all variants.
+    """
+
+    def __init__(self, seed: int, count: int, goal: Goal) -> None:
+        """`seed` is the run's."""
+        self.count = count
+        self._seeds = [judge_seed(seed, number, "fresh") for number in range(count)]
+        self._goal = goal
+        self._asked: set[tuple[str, int]] = set()  # variant and seed
+        self._losses: dict[str, list[float]] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether any has been asked for."""
+        return bool(self._asked)
+
+    def asks(self, ordinal: int, variants: Sequence[Variant]) -> list[Ask]:
+        """All readings of `variants` that were not asked for yet; `ordinal` is the first one's."""
+        pairs = [(variant, seed) for seed in self._seeds for variant in variants]
+        left = [(variant, seed) for variant, seed in pairs if (variant.id, seed) not in self._asked]
+        return [Ask(ordinal + i, variant, seed, Purpose.CONFIRM) for i, (variant, seed) in enumerate(left)]
+
+    def asked(self, ask: Ask) -> None:
+        """One is under way."""
+        self._asked.add((ask.variant.id, ask.seed))
+
+    def told(self, ask: Ask, evaluation: Evaluation) -> None:
+        """It is here."""
+        if evaluation.score is not None:
+            self._losses.setdefault(ask.variant.id, []).append(self._goal.loss(evaluation.score))
+
+    def losses(self, variant: str) -> list[float]:
+        """What came of a variant's readings, without those that failed."""
+        return self._losses.get(variant, [])
+
 
 @dataclass(frozen=True, slots=True)
 class Gain:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from population.evaluation import Evaluation, Goal
 from population.variant import Variant
+from wolf.confirm import Confirmation
 from wolf.control.holdout import Watch
 from wolf.control.pace import Pace
 from wolf.control.steering import Able, CheckIns, Steering
@@ -74,7 +75,6 @@ class Search:
         self._seed_variant = seed_variant
         self._slots = slots
         self._cohort = mode == "cohort"
-        self._confirmations = confirmations
         self._observers = observers
         self._proposer = proposer
         self._sameness = sameness
@@ -82,8 +82,7 @@ class Search:
         self._open: dict[int, Ask] = {}  # asked, not told
         self._early: dict[int, Evaluation] = {}  # finished before their turn
         self._running: dict[Future[Evaluation], int] = {}
-        self._fresh: dict[str, list[float]] = {}
-        self._confirming: set[tuple[str, int]] = set()  # variant and seed of every confirmation asked for
+        self._confirmation = Confirmation(seed, confirmations, goal)
         self._seed_failure = ""
         self._mentions = Mentions(goal, strategy.population, lambda id: ledger.variant(id).files)
         self._unsaid: list[Record] = []  # what a kill kept from being written about orders that took effect
@@ -110,7 +109,7 @@ class Search:
             return None
         if self._proposer:
             self._proposer.finish(self._commit)
-        made = Summary(self._strategy, self._goal, self._seed_variant.id, self._fresh, self._confirmations)
+        made = Summary(self._strategy, self._goal, self._seed_variant.id, self._confirmation)
         reason = self._ended.reason if self._ended else "the budget is spent"
         summary = made.body(self._ledger, self._evaluations, self._pace.seconds, reason)
         self._commit([("finished", summary)])
@@ -143,7 +142,7 @@ class Search:
 
     def _listen(self) -> None:
         """What has a person said?"""
-        self.steering.hear(self._commit, self._evaluations, over=bool(self._confirming or self._ended))
+        self.steering.hear(self._commit, self._evaluations, over=bool(self._confirmation.begun or self._ended))
         if records := self.steering.settle(idle=not self._open):
             self._commit(records)
         self.stop = max(self.stop, self.steering.stop)
@@ -154,39 +153,33 @@ class Search:
     # Asking
 
     def _search_asks(self) -> list[Ask]:
-        """The next batch: as wide as the slots when all of the last one is told (cohort), or one per free slot."""
-        if self._ended or self._confirming or (self._cohort and self._open):
+        """The next batch; none while something else comes first, and none any more when the search is over."""
+        busy = self._ended or self._confirmation.begun or (self._cohort and self._open)
+        if busy or self._alarmed() or self._over() or self._asking_person() or self._awaiting_ideas():
             return []
-        if self._alarmed():
-            return []
-        if ending := self.steering.rules.ending(self._now()):
-            self._end(ending)
-            return []
-        if self.steering.due(self._evaluations):
-            if not self._open:
-                self._question()
-            return []
-        if self._proposer:
-            if self._expecting:
-                return []
-            self._proposer.plan(self._asks, self._strategy.escape.near)
-            self._proposer.pump(self._commit)
+        return self._batch()
+
+    def _batch(self) -> list[Ask]:
+        """As wide as the slots when all of the last batch is told (cohort), or one per free slot."""
         batch: list[Ask] = []
-        while len(self._open) + len(batch) < self._slots and self.steering.rules.allows(
-            self._asks + len(batch), self._pace.seconds
-        ):
-            ask = self._injected(self._asks + len(batch)) or self._strategy.ask(self._asks + len(batch))
+        room, allows = self._slots - len(self._open), self.steering.rules.allows
+        while len(batch) < room and allows(ordinal := self._asks + len(batch), self._pace.seconds):
+            ask = self._injected(ordinal) or self._strategy.ask(ordinal)
             if ask is None:
-                if not (batch or self._open):
-                    if not (self._proposer and self._proposer.hasten(self._asks)):
-                        self._end(EXHAUSTED)
-                    elif not self._expecting:
-                        continue
-                break
+                if batch or self._open or not self._last_resort():
+                    break
+                continue
             self._strategy.asked(ask)
             self.steering.asked(ask.variant.id)
             batch.append(ask)
         return batch
+
+    def _last_resort(self) -> bool:
+        """Nothing new can be made: whether there are ideas that were meant for later. If none will come, end."""
+        if self._proposer and self._proposer.hasten(self._asks):
+            return not self._expecting
+        self._end(EXHAUSTED)
+        return False
 
     def _alarmed(self) -> bool:
         """Go back if the hold-out gives the alarm; whether there is somebody to ask about it before going on."""
@@ -198,6 +191,26 @@ class Search:
         if self._asks_person and self.steering.rules.ending(self._now()) is None:
             self._question(ring.reason)
         return self.steering.paused
+
+    def _over(self) -> bool:
+        """Whether a rule says that this is the end."""
+        if ending := self.steering.rules.ending(self._now()):
+            self._end(ending)
+        return ending is not None
+
+    def _asking_person(self) -> bool:
+        """Whether a check-in is due; its question is put when nothing is under way any more."""
+        if (due := self.steering.due(self._evaluations)) and not self._open:
+            self._question()
+        return due
+
+    def _awaiting_ideas(self) -> bool:
+        """Whether an answer has to come first; if not, calls are made whose answers will be wanted later."""
+        if self._proposer and not self._expecting:
+            self._proposer.plan(self._asks, self._strategy.escape.near)
+            self._proposer.pump(self._commit)
+            return False
+        return self._expecting
 
     def _turn_back(self, alarm: Mapping[str, Any]) -> None:
         """What pleases the judge alone is set aside, so that the best on which both agree is the incumbent."""
@@ -241,7 +254,7 @@ class Search:
     @property
     def _expecting(self) -> bool:
         """Whether an answer has to come before the search can go on: one that is due, or any before a clean stop."""
-        if self._proposer is None or self._confirming or self._ended:
+        if self._proposer is None or self._confirmation.begun or self._ended:
             return False
         if self.stop is Stop.DRAIN:
             return self._proposer.calls.waiting
@@ -249,14 +262,10 @@ class Search:
 
     def _confirmation_asks(self) -> list[Ask]:
         """Champion and seed on the same fresh seeds, all at once, but for those asked for already."""
-        champion = self._strategy.champion or self._seed_variant.id
         variants = [self._seed_variant]
-        if champion != self._seed_variant.id:
+        if (champion := self._strategy.champion) not in (None, self._seed_variant.id):
             variants.append(self._strategy.population.variant(champion))
-        seeds = [judge_seed(self._seed, i, "fresh") for i in range(self._confirmations)]
-        pairs = [(variant, seed) for seed in seeds for variant in variants]
-        pairs = [(variant, seed) for variant, seed in pairs if (variant.id, seed) not in self._confirming]
-        return [Ask(self._asks + i, variant, seed, Purpose.CONFIRM) for i, (variant, seed) in enumerate(pairs)]
+        return self._confirmation.asks(self._asks, variants)
 
     def _ask(self, batch: list[Ask]) -> None:
         """Write a batch down, then start it."""
@@ -270,16 +279,13 @@ class Search:
         self._commit(records, [ask.variant for ask in batch])
         for ask in batch:
             self._opened(replace(ask, beside=self._strategy.champion))
-            self._start(self._open[ask.ordinal])
+            self._running[self._submit(self._open[ask.ordinal])] = ask.ordinal
 
     def _opened(self, ask: Ask) -> None:
         self._asks += 1
         self._open[ask.ordinal] = ask
         if ask.purpose is Purpose.CONFIRM:
-            self._confirming.add((ask.variant.id, ask.seed))
-
-    def _start(self, ask: Ask) -> None:
-        self._running[self._submit(ask)] = ask.ordinal
+            self._confirmation.asked(ask)
 
     # Telling
 
@@ -307,9 +313,7 @@ class Search:
     def _fold(self, ask: Ask, evaluation: Evaluation) -> Outcome | None:
         """Take in an evaluation, now or in a replay; None is for a confirmation."""
         if ask.purpose is Purpose.CONFIRM:
-            readings = self._fresh.setdefault(ask.variant.id, [])
-            if evaluation.score is not None:
-                readings.append(self._goal.loss(evaluation.score))
+            self._confirmation.told(ask, evaluation)
             return None
         outcome = self._strategy.told(ask, evaluation)
         self._watch.told(evaluation, self._strategy.champion)
@@ -322,13 +326,9 @@ class Search:
 
     def _records(self, ask: Ask, evaluation: Evaluation, outcome: Outcome | None) -> list[Record]:
         """What is to be written about an evaluation that was taken in."""
-        told: Body = {"ordinal": ask.ordinal, "variant": ask.variant.id, "purpose": ask.purpose.value,
-                      "evaluation": bodies.evaluated(evaluation)}  # fmt: skip
-        told["admission"] = admission = bodies.admission(outcome.admission if outcome else None)
-        told |= bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._goal)
-        records: list[Record] = [("told", told)]
+        standing = bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._goal)
+        records: list[Record] = [("told", bodies.told(ask, evaluation, outcome, standing))]
         if outcome and outcome.crowning:
-            admission["kind"] = "crowned"
             records.append(("crowned", bodies.crowned(ask.ordinal, outcome.crowning, self._goal)))
         if outcome and (trip := outcome.expedition):
             records.append(("expedition", bodies.expedition(trip, "settled" if trip.outcome else "extended")))
@@ -351,7 +351,7 @@ class Search:
         for ask in [replace(ask, variant=ask.variant.whole(), genome=None) for ask in self._open.values()]:
             self._open[ask.ordinal] = ask
             if ask.ordinal not in self._early:
-                self._start(ask)
+                self._running[self._submit(ask)] = ask.ordinal
         while self._early and (first := min(self._open)) in self._early:
             self._tell(first, self._early.pop(first))
 

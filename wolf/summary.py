@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
 
 from population.evaluation import Goal
-from wolf.confirm import Gain, gain, standard_error
+from wolf.confirm import Confirmation, Gain, gain, standard_error
 from wolf.store import bodies
 from wolf.store.bodies import Body
 from wolf.store.ledger import Ledger
@@ -25,15 +24,13 @@ class Summary:
         strategy: as it is at the end.
         goal: which way scores improve.
         seed_variant: id of the variant that the search started from.
-        fresh: the confirmation's readings as losses, by variant.
-        confirmations: how many there should be of each.
+        confirmation: with its readings.
     """
 
     strategy: Strategy
     goal: Goal
     seed_variant: str
-    fresh: Mapping[str, Sequence[float]]
-    confirmations: int
+    confirmation: Confirmation
 
     def body(self, ledger: Ledger, evaluations: int, seconds: float, reason: str) -> Body:
         """All of it."""
@@ -57,7 +54,7 @@ class Summary:
             "seconds": seconds,
             "reason": reason,
         }
-        failed = len(self.fresh.get(champion, [])) < self.confirmations
+        failed = len(self.confirmation.losses(champion)) < self.confirmation.count
         return {**said, "warning": _warning(ledger, said, failed)}
 
     def _gain(self, champion: str) -> Gain | None:
@@ -67,7 +64,7 @@ class Summary:
         """
         if champion == self.seed_variant:
             return Gain(0.0, 0.0, 0.0)
-        seed, best = self.fresh.get(self.seed_variant, []), self.fresh.get(champion, [])
+        seed, best = self.confirmation.losses(self.seed_variant), self.confirmation.losses(champion)
         if self.strategy.population.noise == 0.0 and len({*seed}) == len({*best}) == 1:
             return Gain(seed[0] - best[0], seed[0] - best[0], seed[0] - best[0])
         return gain(seed, best)
@@ -76,14 +73,14 @@ class Summary:
         """Search mean minus fresh mean, in loss units; less the seed's, which says how hard the fresh data are."""
         shifts = []
         for variant in (champion, self.seed_variant):
-            search, fresh = self.strategy.population.estimate(variant), self.fresh.get(variant)
+            search, fresh = self.strategy.population.estimate(variant), self.confirmation.losses(variant)
             if not fresh or not search.n:
                 return None
             shifts.append(search.mean - sum(fresh) / len(fresh))
         return shifts[0] if champion == self.seed_variant else shifts[0] - shifts[1]
 
     def _belief(self, variant: str) -> Body:
-        readings = self.fresh.get(variant, [])
+        readings = self.confirmation.losses(variant)
         error = standard_error(readings)
         fresh = {"mean": self.goal.loss(sum(readings) / len(readings)), "se": error if len(readings) > 1 else None,
                  "n": len(readings)} if readings else None  # fmt: skip

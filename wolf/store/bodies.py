@@ -10,7 +10,7 @@ from population.admission import Admission
 from population.evaluation import Estimate, Evaluation, Goal, Status
 from population.genome import Heir
 from population.variant import Unread, Variant
-from wolf.strategy.asks import Ask, Purpose, Strategy
+from wolf.strategy.asks import Ask, Outcome, Purpose, Strategy
 from wolf.strategy.escape import Expedition
 from wolf.strategy.gate import Crowning
 
@@ -82,6 +82,15 @@ def to_evaluation(body: Mapping[str, Any], variant: str, judge: str) -> Evaluati
         variant, judge, STATUSES[body["status"]], body["score"], body["metrics"], body["feedback"], body["seconds"],
         body["cost"], body["seed"], body["fidelity"],
     )  # fmt: skip
+
+
+def told(ask: Ask, evaluation: Evaluation, outcome: Outcome | None, standing: Body) -> Body:
+    """The body of a `told` event; no outcome for a confirmation, which changes nothing."""
+    done = admission(outcome.admission if outcome else None)
+    if outcome and outcome.crowning:
+        done["kind"] = "crowned"
+    return {"ordinal": ask.ordinal, "variant": ask.variant.id, "purpose": ask.purpose.value,
+            "evaluation": evaluated(evaluation), "admission": done, **standing}  # fmt: skip
 
 
 def admission(done: Admission | None) -> Body:
