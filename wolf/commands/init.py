@@ -43,13 +43,15 @@ def command(folder: Path) -> None:
 
     It tunes a forecast. Replace its file, judge and memo by your own.
     """
-    for path in write(folder):
+    paths = write(folder)
+    wide = max(len(str(path)) for path in paths)
+    for path in paths:
         about = {
             "task.yaml": "what evolves, how it is judged, when to stop",
             "forecast.py": "the file that evolves",
             "judge.py": "the judge: one function that scores it",
             "memo.md": "what you want, in words",
         }.get(path.name, "")
-        click.echo(f"  {path}  {about}".rstrip())
+        click.echo(f"  {path!s:<{wide}}  {about}".rstrip())
     typed = quote(str(folder / "task.yaml"))
     click.echo(f"next: wolf check {typed}    then: wolf run {typed}")
