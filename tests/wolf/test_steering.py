@@ -269,6 +269,18 @@ def test_good_enough_is_confirmed_at_once(desk: Any) -> None:
     ]
 
 
+def test_what_has_just_been_ordered_can_be_taken_back(desk: Any) -> None:
+    bench = desk(evaluations=12)
+    plain = bench.run()
+    for order in ("veto", "pin"):
+        taken = [{"order": order, "variant": "best"}, {"order": "free", "variant": "best"}]
+        ledger = bench.run({11: taken})
+        assert not of(ledger, "refused") and [told["order"] for told in of(ledger, "intervention")] == [order, "free"]
+        (steered,) = of(ledger, "steered")
+        assert (steered["barred"], steered["pinned"]) == ([], [])
+        assert steered["champion"]["id"] == of(plain, "finished")[0]["champion"]["id"]
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [

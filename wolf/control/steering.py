@@ -268,7 +268,8 @@ class Steering:
                 return {**body, "variant": self._pinnable(order.variant)}
             case orders.Free():
                 variant = self._find(order.variant)
-                if not self._population.barred(variant) and variant not in self._population.pins:
+                ordered = any(later.get("variant") == variant for later in self._later)  # and not yet obeyed
+                if not (ordered or self._population.barred(variant) or variant in self._population.pins):
                     raise OrderError(f"{variant[:8]} is neither vetoed nor pinned")
                 return {**body, "variant": variant}
             case orders.Vote():
