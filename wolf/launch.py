@@ -96,8 +96,8 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
         if "finished" in ledger.kinds:
             typed = quote(str(run_dir))
             raise UsageError(
-                f"{run_dir} is finished; look at it with `wolf report {typed}`, or go on from its champion: put "
-                f"that in place with `wolf export {typed} --best FOLDER --force`, and start another run"
+                f"{run_dir} is finished; look at it with `wolf report {typed}`. To go on from its champion, write it "
+                f"into the target's folder with `wolf export {typed} --best FOLDER --force` and start another run"
             )
         config = Config.from_dict(header["config"])
         if changed := Target.of(config.target).changed(run_dir, header["target"]):

@@ -109,7 +109,7 @@ def test_an_expedition_is_told_from_start_to_end(story: Story, outcome: str, fou
     states = [{"state": "started"}, {"state": "extended", "allowance": 16, "evaluations": 8},
               {"state": "settled", "outcome": outcome, "evaluations": 16}]  # fmt: skip
     said = lines(story, *(("expedition", trip | state) for state in states))
-    assert said[1].startswith("↗ expedition 2 (kick from eeeeeeee) climbs and gets more: 8 of ")
+    assert said[1].startswith("↗ expedition 2 (kick from eeeeeeee) improves and gets more evaluations: 8 of ")
     assert said[2] == f"↙ expedition 2 (kick from eeeeeeee) is home after 16 evaluations: {found}"
 
 
