@@ -60,12 +60,13 @@ class Summary:
     def _gain(self, champion: str) -> Gain | None:
         """The champion's lead over the seed on fresh seeds; without an interval where readings never vary.
 
-        That the seed's own never did (noise 0) is not enough: the champion's may.
+        That the seed's own never did (noise 0) is not enough: the champion's may, or fail.
         """
         if champion == self.seed_variant:
             return Gain(0.0, 0.0, 0.0)
         seed, best = self.confirmation.losses(self.seed_variant), self.confirmation.losses(champion)
-        if self.strategy.population.noise == 0.0 and len({*seed}) == len({*best}) == 1:
+        steady = len({*seed}) == len({*best}) == 1 and len(best) == self.confirmation.count
+        if steady and self.strategy.population.noise == 0.0:
             return Gain(seed[0] - best[0], seed[0] - best[0], seed[0] - best[0])
         return gain(seed, best)
 

@@ -173,9 +173,10 @@ def test_a_seed_that_nothing_beats_is_the_champion(toy, folder) -> None:
     assert len([b for b in of(ledger, "asked") if b["purpose"] == "confirm"]) == 2, "and is confirmed once, not twice"
 
 
+@pytest.mark.parametrize("noise", [0.01, 0.0])
 @pytest.mark.parametrize(("fail", "readings"), [(5, 0), (4, 1), (3, 2), (1, 4)])
-def test_a_confirmation_that_fails_is_no_reading_and_is_said(toy, folder, fail: int, readings: int) -> None:
-    bench = Bench(toy(noise=0.01), folder, confirmations=5)
+def test_a_confirmation_that_fails_is_no_reading_and_is_said(toy, folder, noise, fail: int, readings: int) -> None:
+    bench = Bench(toy(noise=noise), folder, confirmations=5)
     failing = {judge_seed(0, i, "fresh") for i in range(fail)}
 
     def submit(ask: Ask) -> Future[Evaluation]:
