@@ -23,44 +23,49 @@ from wolf.errors import WolfError
 # on another machine. And the cores belong to the candidates, whose threads `workers.threads` sets.
 os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-COMMANDS = {  # name -> where it is, and what it does
-    "run": ("wolf.commands.running:run", "start a run: search until the budget is spent"),
-    "resume": ("wolf.commands.running:resume", "continue a run that was stopped or killed"),
-    "compare": ("wolf.compare.command:command", "compare search strategies on the same problem"),
-    "tell": ("wolf.commands.tell:command", "give a run orders: pause, go, veto, pin, memo, inject, ..."),
-    "runs": ("wolf.commands.runs:runs", "list the runs in a folder, and what they found"),
-    "top": ("wolf.commands.reading:top", "list the best variants of a run"),
-    "show": ("wolf.commands.reading:show", "show one variant: its files, readings and descent"),
-    "diff": ("wolf.commands.reading:diff", "show what changed between two variants"),
-    "tree": ("wolf.commands.reading:tree", "show which variant descends from which"),
-    "export": ("wolf.commands.export:export", "export tables, git commits or the champion's files"),
-    "report": ("wolf.report:report", "write a report of a run: one HTML page"),
-    "serve": ("wolf.serve.command:serve", "watch and steer runs in a browser"),
-    "finalists": (
-        "wolf.commands.finalists:command",
-        "show the best texts of a run side by side",
-    ),
-    "duel": ("wolf.commands.duel:command", "let people compare two texts of a run, blind"),
-    "calibrate": ("wolf.commands.calibrate:command", "measure judges of texts against what people chose"),
-    "train-reader": ("wolf.commands.train_reader:command", "train a reader model on your own A/B tests"),
-    "init": ("wolf.commands.init:command", "create a small project to start from"),
-    "check": ("wolf.commands.check:command", "check a configuration and say what a run would do and cost"),
-    "doctor": ("wolf.commands.doctor:command", "say what works on this machine, and what does not"),
-    "audit": (
-        "wolf.commands.audit:command",
-        "score the champion of a finished run again",
-    ),
-    "recover": ("wolf.commands.chores:recover", "rescue what is intact in a damaged ledger"),
-    "dev": ("wolf.dev.command:dev", "tools for developers of Auto Wolf"),
-    "schema": ("wolf.commands.chores:schema", "print the JSON schema of the configuration, for editors"),
+GROUPS = {  # heading of `--help` -> name -> where the command is, and what it does
+    "Search": {
+        "init": ("wolf.commands.init:command", "create a small project to start from"),
+        "check": ("wolf.commands.check:command", "check a configuration and say what a run would do and cost"),
+        "run": ("wolf.commands.running:run", "start a run: search until the budget is spent"),
+        "resume": ("wolf.commands.running:resume", "continue a run that was stopped or killed"),
+        "compare": ("wolf.compare.command:command", "compare search strategies on the same problem"),
+    },
+    "Steer": {
+        "tell": ("wolf.commands.tell:command", "give a run orders: pause, go, veto, pin, memo, inject, ..."),
+        "serve": ("wolf.serve.command:serve", "watch and steer runs in a browser"),
+    },
+    "Look at a run": {
+        "runs": ("wolf.commands.runs:runs", "list the runs in a folder, and what they found"),
+        "top": ("wolf.commands.reading:top", "list the best variants of a run"),
+        "show": ("wolf.commands.reading:show", "show one variant: its files, readings and descent"),
+        "diff": ("wolf.commands.reading:diff", "show what changed between two variants"),
+        "tree": ("wolf.commands.reading:tree", "show which variant descends from which"),
+        "report": ("wolf.report:report", "write a report of a run: one HTML page"),
+        "export": ("wolf.commands.export:export", "export tables, git commits or the champion's files"),
+        "audit": ("wolf.commands.audit:command", "score the champion of a finished run again"),
+    },
+    "Texts and their judges": {
+        "finalists": ("wolf.commands.finalists:command", "show the best texts of a run side by side"),
+        "duel": ("wolf.commands.duel:command", "let people compare two texts of a run, blind"),
+        "calibrate": ("wolf.commands.calibrate:command", "measure judges of texts against what people chose"),
+        "train-reader": ("wolf.commands.train_reader:command", "train a reader model on your own A/B tests"),
+    },
+    "Set up and repair": {
+        "doctor": ("wolf.commands.doctor:command", "say what works on this machine, and what does not"),
+        "recover": ("wolf.commands.chores:recover", "rescue what is intact in a damaged ledger"),
+        "schema": ("wolf.commands.chores:schema", "print the JSON schema of the configuration, for editors"),
+        "dev": ("wolf.dev.command:dev", "tools for developers of Auto Wolf"),
+    },
 }
+COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
 
 
 class Wolf(click.Group):
     """Imports commands when they are called, and prints errors as sentences."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of `COMMANDS`."""
+        """The names, in the order of `--help`."""
         return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -82,9 +87,11 @@ class Wolf(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list for `--help`, without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+        """The lists for `--help`, without importing any of them."""
+        wide = max(map(len, COMMANDS))
+        for heading, group in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(wide), about) for name, (_, about) in group.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what a person can put right is one sentence and an exit code."""

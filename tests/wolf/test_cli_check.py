@@ -45,6 +45,9 @@ def test_help_lists_every_command_and_imports_none(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0
     assert all(f"\n  {name} " in done.stdout for name in cli.COMMANDS)
+    assert all(f"\n{heading}:\n" in done.stdout for heading in cli.GROUPS)
+    texts = done.stdout.partition("Texts and their judges:")[2].partition("\n\n")[0]
+    assert [row.split()[0] for row in texts.strip().splitlines()] == ["finalists", "duel", "calibrate", "train-reader"]
     loaded = set(done.stderr.split())
     assert not loaded & {
         "torch",
