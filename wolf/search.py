@@ -22,8 +22,8 @@ from wolf.control.pace import Pace
 from wolf.control.steering import Able, CheckIns, Steering
 from wolf.control.stopping import EXHAUSTED, Ending, Progress, Rules, Standing, Stop
 from wolf.errors import SetupError
-from wolf.garbage import uncollected
 from wolf.llm.proposer import Proposer
+from wolf.memory import uncollected
 from wolf.store import bodies
 from wolf.store.bodies import Body
 from wolf.store.events import Event, Observer

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import shutil
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from wolf.settings.config import Config
     from wolf.store.events import Observer
     from wolf.store.ledger import Ledger
-
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of <malloc.h>
-LARGE = 1 << 17  # bytes
 
 track_option = click.option(
     "--track", multiple=True, type=click.Choice(["tensorboard", "mlflow", "wandb"]),
@@ -101,18 +96,6 @@ def resume(
     ctx.exit(code)
 
 
-def give_back() -> None:
-    """Have the C library give large blocks back to the system as soon as they are freed, where it is glibc.
-
-    It would learn to keep them, and its heap then grows by each that fits into none of its holes. And have all threads
-    to come share a heap: each would have its own, with holes of its own, and the interpreter lets one run at a time.
-    """
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(M_MMAP_THRESHOLD, LARGE)
-        library.mallopt(M_ARENA_MAX, 1)
-
-
 def _drive(
     ledger: Ledger,
     settings: Config,
@@ -124,11 +107,11 @@ def _drive(
     """Search; whatever happens, leave a results.tsv beside the ledger. Returns the exit code."""
     from wolf import launch
     from wolf.errors import LedgerError
+    from wolf.memory import GiveBack
     from wolf.reading.records import Run
     from wolf.reading.tables import write_results_tsv
 
-    give_back()
-    observers: list[Observer] = [show]
+    observers: list[Observer] = [GiveBack(), show]
     if track:
         from wolf.reading.trackers import tracker
 

@@ -22,7 +22,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from judges.llm import Prompt, Reply, Usage
-from wolf.garbage import uncollected
+from wolf.memory import uncollected
 
 COMPLETE = ("end_turn", "stop_sequence")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from wolf.errors import UsageError
-from wolf.garbage import uncollected
+from wolf.memory import uncollected
 from wolf.reading.rows import Z95, Asked, Belief, Crowned, Expedition, Gain, Header, Intervention, Proposal, Told
 from wolf.store.events import Event
 

@@ -10,13 +10,13 @@ import pytest
 SCRIPT = """
 import sys
 import numpy as np
-from wolf.commands.running import give_back
+from wolf.memory import GiveBack
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
 
 if sys.argv[1] == "give":
-    give_back()
+    GiveBack()
 np.ones(500_000)  # once it is freed, glibc keeps what is smaller
 before, kept, large = resident(), [], []
 for _ in range(30):
@@ -28,10 +28,10 @@ print(resident() - before)
 
 THREADS = """
 import ctypes, sys, threading
-from wolf.commands.running import give_back
+from wolf.memory import GiveBack
 
 if sys.argv[1] == "give":
-    give_back()
+    GiveBack()
 together = threading.Barrier(6)
 
 def work():
@@ -50,16 +50,46 @@ library.fclose(out)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do as they like")
-def test_large_blocks_that_are_freed_go_back_to_the_system_whatever_lies_between_them():
-    left = {
-        how: float(subprocess.run([sys.executable, "-c", SCRIPT, how], capture_output=True, check=True).stdout)
+HOLES = """
+import sys
+from wolf.memory import GiveBack
+from wolf.store.events import Event
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+
+give = GiveBack()
+before, much = resident(), [bytes(50_000) for _ in range(1_000)]
+last = bytes(50_000)  # the heap ends behind it
+much.clear()
+if sys.argv[1] == "give":
+    give(Event(1, 0.0, "told", {}))
+print(resident() - before)
+"""
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do as they like")
+
+
+def left(script: str) -> dict[str, float]:
+    """MB that a process keeps, with and without."""
+    return {
+        how: float(subprocess.run([sys.executable, "-c", script, how], capture_output=True, check=True).stdout)
         for how in ("give", "keep")
     }
-    assert left["give"] < 10 < 50 < left["keep"], "MB of 99"
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do as they like")
+@glibc
+def test_free_pages_inside_the_heap_go_back_to_the_system():
+    kept = left(HOLES)
+    assert kept["give"] < 5 < 40 < kept["keep"], "MB of 50"
+
+
+@glibc
+def test_large_blocks_that_are_freed_go_back_to_the_system_whatever_lies_between_them():
+    kept = left(SCRIPT)
+    assert kept["give"] < 10 < 50 < kept["keep"], "MB of 99"
+
+
+@glibc
 def test_threads_share_a_heap(tmp_path: Path) -> None:
     heaps = {}
     for how in ("give", "keep"):
