@@ -190,6 +190,7 @@ def test_the_line_that_names_the_error_is_not_the_code_that_raised_it(story: Sto
             "it failed (exited with code 1)\nstep 1\nno file x",
             "crashed: it failed (exited with code 1); no file x",
         ),
+        ("crashed", "it failed (exited with code 1)\n    raise KeyError(5)\nKeyError: 5", "crashed: KeyError: 5"),
         ("timeout", "it failed (killed after 5 s)\nstep 1\nstep 2", "timeout: it failed (killed after 5 s)"),
         (
             "crashed",

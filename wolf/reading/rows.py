@@ -187,10 +187,11 @@ class Told(Struct, frozen=True):
         """
         lines = [text for text in self.feedback.splitlines() if text.strip()]
         named = [text for text in lines if any(word in text for word in ("Error", "Exception", "error:"))]
-        named = [text for text in named if not read_metrics(text)]  # a metric may be called so
+        crashed = self.status == "crashed"
+        named = [text for text in named if (crashed and "Error: " in text) or not read_metrics(text)]  # `error: 0.3`
         named.sort(key=lambda text: text[0] in " \t+|")  # a traceback's copy of the line that raised, or its tree
         said = (named or lines or [self.reason])[0]
-        more = f"; {lines[-1]}" if self.status == "crashed" and not named and len(lines) > 1 else ""
+        more = f"; {lines[-1]}" if crashed and not named and len(lines) > 1 else ""
         return line(f"{self.status}: {said}{more}", 160)
 
 
