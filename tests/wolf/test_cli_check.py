@@ -228,6 +228,7 @@ def test_errors_are_sentences_with_exit_codes(here: Path, arguments: list[str], 
 def test_a_judge_that_evolves_is_noted(here: Path) -> None:
     note = "judge.py is judge and judged: take it out of target.files"
     assert note in wolf("check", "task.yaml", "target.files=[forecast.py, judge.py]").stdout
+    assert note in wolf("check", "task.yaml", "target.files=[forecast.py, judge.py]", "judge.call=judge:score").stdout
     assert "is judge and judged" not in wolf("check", "task.yaml").stdout
 
 

@@ -111,6 +111,7 @@ def _colonless(files: Mapping[str, str]) -> Iterator[str]:
 def _own_judge(judge: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[str]:
     """Says so where the function that scores may be changed by what it scores."""
     place = str(judge.get("call", "")).partition(":")[0]
+    place = place if place.endswith(".py") else f"{place.replace('.', '/')}.py"
     if judge["kind"] == "function" and place in files:
         yield f"{place} is judge and judged: take it out of target.files, or a variant may change how it is scored"
 
