@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from wolf.reading.records import Run, load_run
 from wolf.reading.rows import Belief
-from wolf.report import landscape, sides, story, texts, vain
+from wolf.report import landscape, page, sides, story, texts, vain
+from wolf.report.command import render
 from wolf.report.descent import descent
 from wolf.report.effects import effects
 from wolf.report.ground import Ground, survey
@@ -152,6 +154,35 @@ def test_the_closest_miss_is_never_a_negative_number_behind(better: float, said:
     first = run.beliefs[champion]
     run.beliefs = {champion: first, miss: Belief(first.mean - better, 0.09, 1)}
     assert f"The closest miss, {miss[:8]}, {said}" in dict(story.answers(run))["What was tried in vain?"]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [("stopped", "Not confirmed yet: "), ("finished", "Not confirmed: ")],
+)
+def test_where_nothing_is_confirmed_the_scores_of_the_search_are_called_so(end: str, said: str) -> None:
+    from tests.wolf.conftest import make_events
+
+    *events, last = make_events(end=end)
+    run = Run.of([*events, structs.replace(last, body={**last.body, "gain": None})])
+    real = dict(story.answers(run))["Is it real?"]
+    assert real.startswith(said) and "overestimated" not in real
+    assert ("two fresh readings each" in real) == (end == "finished")
+    (small,) = [small for label, _, small in page.PARTS["top"](run)["tiles"] if label == "gain"]
+    assert small.endswith(", by search scores")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"), [("niche", "found a new niche"), ("empty", "found nothing"), (None, "unfinished")]
+)
+def test_an_expedition_has_the_same_fate_in_words_table_and_picture(outcome: str | None, said: str) -> None:
+    from tests.wolf.conftest import make_events
+
+    run = Run.of(make_events())
+    ((number, trip),) = run.expeditions.items()
+    run.expeditions[number] = structs.replace(trip, outcome=outcome)
+    html = render(run)
+    assert f"1 {said}." in html and f": {said}</title>" in html and f"<td>{said}</td>" in html
 
 
 def test_droughts_are_the_stretches_between_crowns(demo: Run) -> None:

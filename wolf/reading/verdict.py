@@ -11,6 +11,13 @@ from wolf.reading.records import Run
 from wolf.reading.rows import Z95, Belief, Expedition, Gain, Told
 from wolf.reading.terminal import decimals, duration, number
 
+FATES = {  # of expeditions, by `Expedition.outcome`
+    "champion": "found a new champion",
+    "niche": "found a new niche",
+    "empty": "found nothing",
+    None: "unfinished",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -155,13 +162,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
 def fates(trips: Iterable[Expedition]) -> str:
     """What became of some expeditions: `1 found a new champion, 2 found nothing`."""
     outcomes = Counter(trip.outcome for trip in trips)
-    words = {
-        "champion": "found a new champion",
-        "niche": "found a new niche",
-        "empty": "found nothing",
-        None: "unfinished",
-    }
-    return ", ".join(f"{outcomes[key]} {what}" for key, what in words.items() if outcomes[key])
+    return ", ".join(f"{outcomes[key]} {what}" for key, what in FATES.items() if outcomes[key])
 
 
 def next_commands(run: Run) -> list[tuple[str, str]]:

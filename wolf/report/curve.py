@@ -13,7 +13,7 @@ from markupsafe import Markup
 from wolf.reading.records import Run
 from wolf.reading.rows import Z95, Belief
 from wolf.reading.terminal import decimals, number, safe
-from wolf.reading.verdict import by_holdout
+from wolf.reading.verdict import FATES, by_holdout
 from wolf.report.svg import Box, Frame, Span, dots, heights, joined, path, roomy, spread, ticks
 
 WIDTH, HEIGHT = 960, 380
@@ -85,7 +85,7 @@ def _expeditions(run: Run, frame: Frame) -> Markup:
                 found,
                 trip.id,
                 safe(trip.kind),
-                trip.outcome or "under way",
+                FATES[trip.outcome],
                 left,
                 _BOX.top,
                 width,

@@ -14,7 +14,7 @@ from wolf.reading.records import Run
 from wolf.reading.rows import Belief
 from wolf.reading.spending import budget
 from wolf.reading.terminal import duration, line, number
-from wolf.reading.verdict import by_holdout, places, verdict
+from wolf.reading.verdict import FATES, by_holdout, places, verdict
 from wolf.report import story, vain
 from wolf.report.trust import statistics, trust
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST_VARIANTS = 10_000  # rows in the table of variants; `wolf export` has them all
 FINALISTS = 3
-OUTCOMES = {"champion": "a new champion", "niche": "a new niche", "empty": "came home empty"}
 
 
 def page(run: Run) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def common(run: Run) -> dict[str, Any]:
     """What any part of the page may need."""
     digits = places(run)
     return {
-        "run": run, "head": run.header, "verdict": verdict(run), "outcomes": OUTCOMES,
+        "run": run, "head": run.header, "verdict": verdict(run), "fates": FATES,
         "started": _when(run.events[0].time), "score": lambda value: number(value, digits),
         "belief": lambda belief: _belief(belief, digits),
     }  # fmt: skip
@@ -154,7 +153,7 @@ def _named(run: Run, id: str, digits: int) -> str:
 
 def _tiles(run: Run, digits: int) -> list[tuple[str, str, str]]:
     """The figures at the top: label, figure, small print."""
-    final, gain = run.final or {}, verdict(run).gain
+    final, said = run.final or {}, verdict(run)
     tiles = []
     for name, id in (("seed", run.header.seed_variant), ("champion", run.champion)):
         fresh = Belief.of((final.get(name) or {}).get("fresh"))
@@ -164,8 +163,9 @@ def _tiles(run: Run, digits: int) -> list[tuple[str, str, str]]:
             spread = f"± {number(belief.sigma, digits)}, " if 0 < belief.sigma < math.inf else ""
             count = f"{belief.n} reading{'' if belief.n == 1 else 's'}, {where}"
             tiles.append((name, number(belief.mean, digits), spread + count))
-    if gain is not None:
-        tiles.append(("gain", gain.size(digits), gain.interval(digits)))
+    if said.gain is not None:
+        small = said.gain.interval(digits) + ("" if said.fresh else ", by search scores")
+        tiles.append(("gain", said.gain.size(digits), small))
     limit = budget(run).get("evaluations")
     failed = sum(not told.ok for told in run.searched)
     tiles.append(("evaluations", f"{run.evaluations}", f"{f'of {limit:g}, ' if limit else ''}{failed} failed"))

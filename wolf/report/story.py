@@ -77,7 +77,9 @@ def _real(run: Run) -> Iterator[str]:
         yield said.sentence if said.kind == "none" else "There is nothing to confirm: the seed is the champion."
         return
     if not said.fresh:
-        yield "Not confirmed yet: these scores chose the champion, so they flatter it. A finished run measures again."
+        why = "Not confirmed" if final else "Not confirmed yet"
+        need = "Champion and seed need two fresh readings each" if final else "A finished run measures again"
+        yield f"{why}: these scores chose the champion, so they flatter it. {need}."
     else:
         n = (final.get("champion") or {}).get("fresh", {}).get("n", 0)
         how = f"measured on {_many(n, 'seed')} that the search never used"
@@ -91,7 +93,7 @@ def _real(run: Run) -> Iterator[str]:
                 said.kind, "is below zero"
             )
             yield f"It was {how}, and the 95% interval {inside}."
-    if final.get("curse") and said.gain.low != said.gain.high and not by_holdout(run):
+    if final.get("curse") and said.fresh and said.gain.low != said.gain.high and not by_holdout(run):
         size = number(abs(final["curse"]), digits)
         yield f"The search had {'over' if final['curse'] < 0 else 'under'}estimated it by {size}."
     if run.told and "holdout" in run.told[0].metrics:
@@ -144,7 +146,7 @@ def _vain(run: Run) -> Iterator[str]:
     yield f"{len(tried - led)} of {len(tried)} variants never were the champion."
     if failures:
         most = next(iter(failures))
-        yield f"{sum(map(len, failures.values()))} evaluations failed, most often “{line(most, 90)}”."
+        yield f"{_many(sum(map(len, failures.values())), 'evaluation')} failed, most often “{line(most, 90)}”."
     closest = misses(run, 1)
     if closest and run.champion:
         gain = run.gain(run.champion, closest[0])
