@@ -38,6 +38,7 @@ SAMPLE_SECONDS = 5.0
 RAMP_SECONDS = 20.0  # a session that is to be killed lives up to this
 WARM_SECONDS = 300.0  # of a process before its memory is taken for settled
 LAST_KILL = 0.97  # of the evaluations
+STEEPEST = 1.0  # MB per hour, in the second half of what is settled
 SDK = "jiter"  # a library of its own, found in a process's maps
 WIRE = ("429-after-2", "529", "reset", "half", "stream-error", "drip", "max_tokens", "200-html")
 
@@ -294,7 +295,8 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     took = (longest[-1].at - longest[0].at) / 60
     print(f"longest session {took:.1f} min: RSS {longest[0].rss:.1f} -> {longest[-1].rss:.1f} MB, settled at "
           f"{warm[0].rss if warm else 0:.1f}; its own {longest[0].own:.1f} -> {longest[-1].own:.1f}")  # fmt: skip
-    for name, part in (("from there on", warm), ("in the second half of that", warm[len(warm) // 2 :])):
+    late = warm[len(warm) // 2 :]
+    for name, part in (("from there on", warm), ("in the second half of that", late)):
         for what, of in (("resident", lambda sample: sample.rss), ("its own", lambda sample: sample.own)):
             each, hourly = slope(part, of, lambda sample: sample.told), slope(part, of, lambda sample: sample.at / 3600)
             print(f"{name}, {what}: {hourly:.2f} MB/h, {1000 * each:.2f} kB per evaluation, which at a night's 100 to "
@@ -308,6 +310,7 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     rest = min(fds[:quarter], default=0), min(fds[-quarter:], default=0)
     print(f"descriptors {min(fds, default=0)} to {max(fds, default=0)}, at rest {rest[0]} in the first quarter and "
           f"{rest[1]} in the last; threads at most {threads}")  # fmt: skip
+    steep = slope(late, lambda sample: sample.rss, lambda sample: sample.at / 3600)
     wrong = replay(where)
     print(f"replay: {len(wrong)} differences {wrong[:3]}")
     checks = {
@@ -318,6 +321,7 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
         "no zombie": not zombies,
         "at most what was in flight repeated": flights <= 4,
         "descriptors flat": rest[1] <= rest[0] + 2,
+        f"memory grows by at most {STEEPEST:g} MB/h": not steep > STEEPEST,  # nobody knows of a short one
         "replay identical": not wrong,
         "scratch folders gone": len(os.listdir(soak.folder / "tmp")) <= 4 * sum(soak.ends.values()),
     }
