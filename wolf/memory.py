@@ -45,14 +45,14 @@ class GiveBack:
     def __init__(self) -> None:
         """From now on."""
         self._due = 0.0
-        self._library = ctypes.CDLL(None)
-        with suppress(AttributeError):
+        with suppress(OSError, AttributeError):
+            self._library = ctypes.CDLL(None)
             self._library.mallopt(M_MMAP_THRESHOLD, LARGE)
             self._library.mallopt(M_ARENA_MAX, 1)
 
     def __call__(self, event: Event) -> None:
         """Something has happened, so there is something to give back."""
         if time.monotonic() >= self._due:
-            with suppress(AttributeError):
+            with suppress(AttributeError):  # where it is another library, or none could be loaded
                 self._library.malloc_trim(0)
             self._due = time.monotonic() + PAUSE

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from wolf.memory import GiveBack
+from wolf.store.events import Event
+
 SCRIPT = """
 import sys
 import numpy as np
@@ -97,3 +100,11 @@ def test_threads_share_a_heap(tmp_path: Path) -> None:
         heaps[how] = (tmp_path / how).read_text().count("<heap nr=")
     assert heaps["give"] < heaps["keep"]
     assert heaps["give"] <= 2, "one, and one if a library made a thread while it was imported"
+
+
+def test_where_no_library_can_be_loaded_nothing_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: None) -> None:
+        raise OSError("dynamic loading is not supported")
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    GiveBack()(Event(1, 0.0, "told", {}))
