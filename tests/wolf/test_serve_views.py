@@ -67,7 +67,7 @@ def test_orders_are_waiting_written_down_done_or_refused(path: Path) -> None:
         ("refused", "refused", "vote: nobody votes here", "", 8),
         ("refused", "refused", "an order: no JSON", "", 8),
         ("done", "done", "paused", "ann", 8),
-        ("later", "written down; takes effect after the evaluations under way", f"pinned {other[:8]}", "ann", 8),
+        ("later", "written down; takes effect after the evaluations in progress", f"pinned {other[:8]}", "ann", 8),
         ("done", "done", f"vetoed {other[:8]} alone", "ann", 8),
     ]
     assert said["barred"] == [other]

@@ -88,7 +88,7 @@ def orders(run: Run) -> dict[str, Any]:
         if event.kind == "intervention":
             hand = Intervention.of(event)
             later = hand.order in SEARCHING and event.body["id"] not in effective
-            state = "written down; takes effect after the evaluations under way" if later else "done"
+            state = "written down; takes effect after the evaluations in progress" if later else "done"
             answered.append(("later" if later else "done", state, hand.sentence, hand.by, hand.evaluations))
         elif event.kind == "refused":
             said = f"{event.body['order'] or 'an order'}: {event.body['reason']}"

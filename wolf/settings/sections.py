@@ -108,7 +108,7 @@ class TargetConfig(Section):
 
 
 class SearchConfig(Section):
-    """How to search. Every mechanism can be switched off, so that its worth can be measured."""
+    """How to search. Most mechanisms can be switched off, so that their worth can be measured."""
 
     strategy: Literal["wolf", "greedy", "random", "restart", "anneal", "tpe", "cmaes"] = Field(
         default="wolf", description="`wolf`, or a baseline to compare with; `tpe` and `cmaes` need the extra `bench`"
