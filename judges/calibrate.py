@@ -125,8 +125,13 @@ def judges_of(judge: object, llms: Mapping[str, LLM]) -> dict[str, Choose]:
     return {}
 
 
-def report(measured: Sequence[Measured]) -> list[str]:
-    """What a person should know, line by line; the last line is the verdict."""
+def report(measured: Sequence[Measured], *, weights: bool = True) -> list[str]:
+    """What a person should know, line by line; the last line is the verdict.
+
+    Args:
+        measured: the judges.
+        weights: name those for `judge: trust:`, a key that only panels have.
+    """
     lines = []
     for one in measured:
         if not one.answers:
@@ -152,7 +157,8 @@ def report(measured: Sequence[Measured]) -> list[str]:
         lines.append(f"verdict: {_pairs(pairs)} cannot tell; bring {FEW} or more, hundreds if you can")
     else:
         best = max(useful, key=lambda one: one.right)
-        lines.append(f"verdict: usable; best is {best.name} with {best.right:.0%}. Weights: trust: {{{trust}}}")
+        verdict = f"verdict: usable; best is {best.name} with {best.right:.0%}"
+        lines.append(f"{verdict}. Weights: trust: {{{trust}}}" if weights else verdict)
     return lines
 
 

@@ -143,6 +143,8 @@ class PanelJudge(JudgeConfig):
         """Who judges, who confirms, and what that hold-out cannot find out."""
         said = [f"judges: {', '.join(self.judges)}, {self.ballots} ballots per reading at most"]
         own = {family(judge): judge for judge in self.judges}
+        if self.prior is not None and f"{READER}{self.prior}-words" not in self.holdout:
+            own.setdefault(f"{READER}{self.prior}", f"the prior, {self.prior}")
         if akin := [(judge, own[family(judge)]) for judge in self.holdout if family(judge) in own]:
             said.append(
                 f"the hold-out {akin[0][0]} is of the family of {akin[0][1]}: it shares its taste, and confirms part "

@@ -90,6 +90,7 @@ def test_the_command_ends_in_a_verdict(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[0] == "60 of 150 pairs, drawn at random"
     assert result.output.splitlines()[-1].startswith("verdict: ")
+    assert "trust" not in result.output, "a key of panels only"
 
 
 @pytest.mark.parametrize("command", [["calibrate", "headline", "--pairs"], ["train-reader"]])

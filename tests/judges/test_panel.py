@@ -321,6 +321,9 @@ def test_no_text_stands_beside_itself_as_a_champion(beside: str, tmp_path: Path)
         ({"judges": ["claude-a"], "holdout": ["vendor/claude-b"]}, "is of the family of claude-a"),
         ({"judges": ["claude-a"], "holdout": ["gpt-b"]}, "hold-out: gpt-b, of another family"),
         ({"judges": ["claude-a"], "holdout": ["reader:headline"]}, "of another family"),
+        ({"holdout": ["reader:headline"], "prior": "headline"}, "is of the family of the prior, headline"),
+        ({"holdout": ["reader:headline-letters"], "prior": "headline"}, "is of the family of the prior, headline"),
+        ({"holdout": ["reader:headline-words"], "prior": "headline"}, "hold-out: reader:headline-words, of another"),
     ],
 )
 def test_it_says_what_its_hold_out_cannot_find_out(more: dict[str, Any], said: str) -> None:

@@ -25,6 +25,9 @@ from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
 from wolf.dev.writers import literate
 from wolf.errors import ConfigError
+from wolf.reading.finalists import judgement
+from wolf.reading.holdout import gains
+from wolf.reading.records import load_run
 from wolf.search import Search, Stop
 from wolf.settings.config import load
 from wolf.store.events import Event
@@ -217,6 +220,19 @@ def test_the_last_lines_of_a_run_judge_the_judges(tmp_path: Path) -> None:
     for said in ("judges  claude-haiku-5-5: ", "judges  hold-out claude-", "judges  agreement",
                  "independent votes of 2", "these judges under hidden criteria"):  # fmt: skip
         assert said in result.output
+
+
+def test_the_hold_out_of_a_panel_is_as_sure_as_its_own_readings(tmp_path: Path) -> None:
+    with FakeServer(player) as server:
+        given = ["run", "headline_panel", f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=16",
+                 "search.survey=2", "confirm.seeds=2"]  # fmt: skip
+        assert CliRunner().invoke(main, given).exit_code == 0
+    run = load_run(next(tmp_path.iterdir()))
+    found = gains(run)
+    assert found is not None and run.final is not None
+    gain = run.final["gain"]
+    assert found.spread == (gain["high"] - gain["low"]) / 4
+    assert f"{gain['mean']:+.2f} ± {found.spread:.2f}: " in " ".join(judgement(run))
 
 
 def test_a_hold_out_that_no_model_is_named_for_is_refused_before_the_run() -> None:

@@ -38,6 +38,7 @@ def command(config: str, overrides: tuple[str, ...], pairs: Path, most: int, onl
     """
     from judges.calibrate import judges_of, measure, report
     from judges.pairs import PairsError, read_pairs
+    from judges.panel import PanelJudge
     from wolf.settings.config import load
 
     loaded = load(config, overrides)
@@ -50,7 +51,8 @@ def command(config: str, overrides: tuple[str, ...], pairs: Path, most: int, onl
         found = random.Random(0).sample(found, most)
     with _models(loaded) as models:
         judges = judges_of(loaded.judge, models)
-        lines = report([measure(name, choose, found) for name, choose in _chosen(judges, only, config).items()])
+        measured = [measure(name, choose, found) for name, choose in _chosen(judges, only, config).items()]
+        lines = report(measured, weights=isinstance(loaded.judge, PanelJudge))
         dollars = {name: model.dollars for name, model in models.items() if model.dollars}
     for line in lines[:-1]:
         click.echo(line)

@@ -92,15 +92,18 @@ def describe(changes: Changes, most: int | None = None) -> str:
     return f"{said} and {len(changes) - most} more" if most is not None and len(changes) > most else said
 
 
-def from_seed(run: Run, id: str) -> str:
-    """What tells `id` from the seed, in a harmless line: its knobs; where more differs, its last step's note first."""
+def from_seed(run: Run, id: str, most: int | None = FEW) -> str:
+    """What tells `id` from the seed, in a harmless line: `most` of its knobs; where more differs, its last note first.
+
+    Empty for the seed itself, and for a variant that differs from it in layout only.
+    """
     from population import genome
 
     if id == run.header.seed_variant:
         return ""
     space = _space(run)
     seed, here = (genome.Genome.of(run.files(known), space) for known in (run.header.seed_variant, id))
-    knobs = describe(_differing(seed, here), FEW)
+    knobs = describe(_differing(seed, here), most)
     if seed.skeleton_id == here.skeleton_id:
         return line(knobs)
     note = run.variants[id].note
@@ -112,7 +115,9 @@ def from_seed(run: Run, id: str) -> str:
 
 
 def value(knob: Any) -> str:
-    """A knob's value as a person writes it."""
+    """A knob's value as a person writes it; `(none)` where a variant has none, because its template leaves it out."""
+    if knob is None:
+        return "(none)"
     return f"{knob:.4g}" if isinstance(knob, float) else str(knob)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from judges.watch import CAUTION, HOLDOUT
 from wolf.reading.ballotbox import ballots, count, panel, shown_text
-from wolf.reading.difference import describe, knob_changes
+from wolf.reading.difference import from_seed
 from wolf.reading.holdout import gains
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
@@ -102,8 +102,7 @@ def _finalist(run: Run, id: str, rank: int, told: Told, counted: Mapping[str, fl
         figures.append(f"hold-out {told.metrics[HOLDOUT]:+.2f}")
     remarks = [text for text in told.feedback.splitlines() if text.strip()][:3]
     if id != original and run.read is not None:
-        changed = describe(knob_changes(run, run.files(original), run.files(id)))
-        remarks += [f"changed: {changed}"] if changed else []
+        remarks += [f"changed: {changed}"] if (changed := from_seed(run, id)) else []
     title = "the original" if id == original else f"{rank}. {id}"
     numbers = {"rating": (told.score or 0.0) + caution, "score": told.score, **told.metrics, **counted}
     return Finalist(id, title, ", ".join(figures), remarks, numbers, run.files(id))
@@ -118,11 +117,10 @@ def judgement(run: Run) -> list[str]:
     if found is None:
         return ["Nothing better than the original was found."]
     metrics = next(told.metrics for told in reversed(run.searched) if told.ok and told.variant == run.champion)
-    error = metrics.get("holdout_error", 0.0)
     own = f" ± {metrics['error']:.2f}" if "error" in metrics else ""
     return [
         f"The judges see a gain of {found.seen:+.2f}{own} log odds, the hold-out, which selection never saw, one of "
-        f"{found.confirmed:+.2f} ± {error:.2f}: {_agreement(found.seen, found.confirmed, error)}."
+        f"{found.confirmed:+.2f} ± {found.spread:.2f}: {_agreement(found.seen, found.confirmed, found.spread)}."
     ]
 
 

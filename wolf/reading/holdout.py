@@ -12,10 +12,18 @@ if TYPE_CHECKING:
 
 
 class Gains(NamedTuple):
-    """What a run's champion gains over its original; `error` is that of `confirmed` less half of `seen`."""
+    """What a run's champion gains over its original, by its judges and by the hold-out.
+
+    Attributes:
+        seen: by the judges.
+        confirmed: by the hold-out.
+        spread: standard error of `confirmed`.
+        error: standard error of `confirmed` less half of `seen`.
+    """
 
     seen: float
     confirmed: float
+    spread: float
     error: float
 
 
@@ -30,8 +38,8 @@ def gains(run: Run) -> Gains | None:
     final = run.final and run.final.get("gain")
     judge = run.header.config.get("judge", {})
     if final and run.header.judge == "panel" and (judge.get("holdout") or judge.get("hidden")):
-        error = math.hypot((final["high"] - final["low"]) / 4, last.get("sigma", 0.0) / math.sqrt(2))
-        return Gains(seen, final["mean"], error)
+        spread = (final["high"] - final["low"]) / 4
+        return Gains(seen, final["mean"], spread, math.hypot(spread, last.get("sigma", 0.0) / math.sqrt(2)))
     if HOLDOUT not in last or HOLDOUT not in first:
         return None
-    return Gains(seen, last[HOLDOUT] - first[HOLDOUT], gap_error(last))
+    return Gains(seen, last[HOLDOUT] - first[HOLDOUT], last.get("holdout_error", 0.0), gap_error(last))

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import Any
 
 from wolf.reading.cards import cards
-from wolf.reading.difference import FEW, at_an_end, describe, knob_changes, line_diff
+from wolf.reading.difference import FEW, at_an_end, describe, from_seed, knob_changes, line_diff
 from wolf.reading.records import ENDS, Run
 from wolf.reading.rows import Asked, Told
 from wolf.reading.spending import budget, left
@@ -134,7 +134,7 @@ def summary(run: Run, width: int | None = None) -> list[str]:
     if run.champion and run.champion != run.header.seed_variant and run.read is not None:
         seed, best = run.files(run.header.seed_variant), run.files(run.champion)
         changes = knob_changes(run, seed, best)
-        facts.append(("changed", line(describe(changes), 400) or "no knob"))
+        facts.append(("changed", line(from_seed(run, run.champion, None), 400) or "layout only"))
         if ends := at_an_end(run, changes):
             facts.append(
                 ("range", line(f"{', '.join(ends)}: at an end of what was allowed; a wider range may hold more"))

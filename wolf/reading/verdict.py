@@ -106,7 +106,7 @@ def _warning(run: Run) -> str:
     from wolf.reading.holdout import gains
 
     found = gains(run)
-    return warning(*found) if found else ""
+    return warning(found.seen, found.confirmed, found.error) if found else ""
 
 
 def by_holdout(run: Run) -> bool:
