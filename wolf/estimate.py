@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
+from judges.ballots import paper
 from judges.llm import Prompt, Usage
+from judges.panel import ON_A_BALLOT, PanelJudge
 from population.knobs import Space
 from population.pool import Population
 from wolf.llm.prompting import Context, Tale, Texts
@@ -16,6 +19,7 @@ from wolf.strategy.hunt import BASELINE_READINGS, surveyed
 BYTES_PER_TOKEN = 3.5  # of code and English, about
 HISTORY = 6_000  # bytes of what the run has found out, on top of the first prompt
 USUAL_REPLY = 4_000  # tokens of four ideas, thinking included
+USUAL_VOTE = 400  # tokens of a ranking, and of an objection to each text
 CALLS_PER_EVALUATION = (
     1.0  # measured: of four ideas one is evaluated; the others are duplicates, broken or screened out
 )
@@ -27,10 +31,13 @@ class Spending:
 
     Attributes:
         models: who is asked.
-        calls: how often, probably; None if only time limits the run.
+        calls: how often for ideas, probably; None if only time limits the run.
         prompt_tokens: size of a usual prompt.
         usd_each: what one call costs usually, averaged over the models.
         usd_worst: what the dearest call can cost; so much is reserved for it.
+        ballots: how often at most to judge, which models do in a panel; None if only time limits the run.
+        ballot_tokens: size of a usual ballot paper.
+        usd_ballot: what one ballot costs usually, averaged over the judges; readers cost nothing.
         usd: what the run will probably cost; never more than `ceiling`.
         ceiling: `budget.usd`.
     """
@@ -40,12 +47,15 @@ class Spending:
     prompt_tokens: int
     usd_each: float
     usd_worst: float
+    ballots: int | None
+    ballot_tokens: int
+    usd_ballot: float
     usd: float | None
     ceiling: float
 
 
 def estimate(config: Config) -> Spending | None:
-    """What proposals will cost; None without an `llm:` section."""
+    """What ideas and ballots will cost; None without an `llm:` section."""
     llm = config.llm
     if llm is None:
         return None
@@ -62,15 +72,36 @@ def estimate(config: Config) -> Spending | None:
         hunt = max(0, evaluations - BASELINE_READINGS - surveyed(config.search.survey, evaluations))
         calls = round(CALLS_PER_EVALUATION * llm.share * hunt) + (evaluations // llm.explain if llm.explain else 0)
     ceiling, mean = config.budget.usd or 0.0, sum(each) / len(each)
+    ballots, ballot_tokens, usd_ballot = _judging(config)
     return Spending(
         models=tuple(model.name for model in llm.models),
         calls=calls,
         prompt_tokens=cached + fresh,
         usd_each=mean,
         usd_worst=max(worst),
-        usd=None if calls is None else min(ceiling, calls * mean),
+        ballots=ballots,
+        ballot_tokens=ballot_tokens,
+        usd_ballot=usd_ballot,
+        usd=None if calls is None or ballots is None else min(ceiling, calls * mean + ballots * usd_ballot),
         ceiling=ceiling,
     )
+
+
+def _judging(config: Config) -> tuple[int | None, int, float]:
+    """How many ballots models will cast at most, the tokens of a paper, and the dollars of one."""
+    judge, llm = config.judge, config.llm
+    if not isinstance(judge, PanelJudge) or llm is None:
+        return 0, 0, 0.0
+    files = Target.of(config.target).seed().files
+    text = files.get(judge.file, "") if judge.file else "\n\n".join(files.values())
+    texts = {str(place): text for place in range(ON_A_BALLOT)}
+    asked = paper(judge.brief, judge.criteria, texts, random.Random(0)).prompt
+    tokens = int(len(f"{asked.system}{asked.user}".encode()) / BYTES_PER_TOKEN)
+    prices = [price for name in judge.judges if (price := llm.price(name)) is not None]
+    mean = sum(price.cost(Usage(tokens, USUAL_VOTE)) for price in prices) / len(judge.judges)
+    evaluations = config.budget.evaluations
+    readings = None if evaluations is None else evaluations + 2 * config.confirm.seeds
+    return None if readings is None else readings * judge.ballots if prices else 0, tokens, mean
 
 
 def _never(variant: str) -> Tale:

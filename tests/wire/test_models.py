@@ -105,6 +105,15 @@ def test_the_estimate_is_below_the_ceiling_and_grows_with_the_budget(toy):
     assert estimate(config(toy, "{models: ['script:toy/judge.py']}")).usd == 0
 
 
+def test_the_estimate_of_a_panel_counts_its_ballots_and_readers_cost_nothing():
+    panel = estimate(load("headline_panel"))
+    assert panel.ballots == (60 + 2 * 3) * 4 and panel.usd_ballot > 0
+    assert panel.usd == pytest.approx(panel.calls * panel.usd_each + panel.ballots * panel.usd_ballot)
+    assert estimate(load("headline_panel", ["budget={usd: 3, hours: 1, evaluations: null}"])).usd is None
+    free = estimate(load("headline_panel", ["judge.judges=['reader:headline']"]))
+    assert free.ballots == 0 and free.usd == pytest.approx(free.calls * free.usd_each)
+
+
 def test_a_persons_prompts_replace_ours_and_their_mistakes_are_named(tmp_path):
     (tmp_path / "edit.md").write_text("Make it better: $parent")
     assert Texts(tmp_path).fill("edit", {"parent": "this"}) == "Make it better: this"

@@ -201,9 +201,13 @@ def _spending(spend: Spending) -> str:
     total = "" if spend.usd is None else f", together about ${spend.usd:.2f}"
     if spend.usd_worst > spend.ceiling:
         total = f"; NOTHING WILL BE ASKED, for one call may cost ${spend.usd_worst:.2f}: raise budget.usd"
+    judging = ""
+    if spend.ballots != 0:
+        many = "ballots" if spend.ballots is None else f"at most {spend.ballots} ballots"
+        judging = f", and {many} of {spend.ballot_tokens} tokens at about ${spend.usd_ballot:.4f}"
     return (
-        f"{calls} of {spend.prompt_tokens} tokens to {', '.join(spend.models)} at about ${spend.usd_each:.4f}{total}; "
-        f"never more than ${spend.ceiling:g} (budget.usd)"
+        f"{calls} of {spend.prompt_tokens} tokens to {', '.join(spend.models)} at about ${spend.usd_each:.4f}"
+        f"{judging}{total}; never more than ${spend.ceiling:g} (budget.usd)"
     )
 
 
