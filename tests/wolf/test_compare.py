@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -248,4 +249,11 @@ def test_champions_that_fail_on_fresh_seeds_are_said_to(project: Path) -> None:
     }
     assert all(0 < count < 12 for count in failed.values())
     said = ", ".join(f"{name} {count}" for name, count in failed.items())
-    assert f"only their other readings count: {said}." in " ".join(out.split())
+    assert f"Fresh readings of champions that failed, and do not count: {said}." in " ".join(out.split())
+    assert "the score is the search's own" not in " ".join(out.split())
+
+
+def test_a_champion_that_fails_on_all_fresh_seeds_has_the_score_of_the_search() -> None:
+    lines = tuple(line(name, (replace(outcome(0, 1.0, (1.0,)), failed=2),)) for name in ("wolf", "greedy"))
+    said = table(Standings(lines, "loss", Goal.MINIMIZE, 1, 2, None))
+    assert "do not count: wolf 2, greedy 2. Where none was left, the score is the search's own." in said

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wolf.cli import main
+from wolf.streams import judge_seed
 
 CONFIG = """
 name: demo
@@ -20,12 +21,12 @@ workers: {slots: 1}
 """
 
 
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str) -> tuple[int, str]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str, *overrides: str) -> tuple[int, str]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "task.yaml").write_text(CONFIG)
     (tmp_path / "params.py").write_text("LR = 0.5  # knob: 0 .. 1\n")
     (tmp_path / "judge.py").write_text(judge)
-    done = CliRunner().invoke(main, ["run", "task.yaml"])
+    done = CliRunner().invoke(main, ["run", "task.yaml", *overrides])
     return done.exit_code, done.output
 
 
@@ -44,6 +45,20 @@ def test_a_judge_that_needs_the_files_is_accepted(tmp_path: Path, monkeypatch: p
     audited = CliRunner().invoke(main, ["audit"])
     assert audited.exit_code == 0, audited.output
     assert "the champion holds" in audited.output
+
+
+def test_an_audit_repeats_what_the_run_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = [judge_seed(0, number, "fresh") for number in range(5)]
+    judge = f"""import runpy
+def score(folder, seed):
+    rate = runpy.run_path(str(folder / 'params.py'))['LR']
+    if rate != 0.5 and seed in {fresh[:4]}:
+        raise SystemExit(1)
+    return float(rate == 0.5)
+"""
+    assert run(tmp_path, monkeypatch, judge, "confirm.seeds=5")[0] == 0
+    said = " ".join(CliRunner().invoke(main, ["audit"]).output.split())
+    assert "the champion holds WARNING: 4 of 5 fresh readings of the champion failed and do not count" in said
 
 
 def test_an_audit_notices_a_score_that_nobody_can_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from wolf.errors import UsageError
-from wolf.reading.lines import still
+from wolf.reading.lines import failed, still
 from wolf.reading.records import Run, find_run, load_run
 from wolf.reading.rows import Belief, Gain
 from wolf.reading.verdict import next_commands
@@ -170,6 +170,20 @@ def test_failures_are_grouped_by_the_line_that_names_the_error(story: Story) -> 
     groups = Run.of(story()).failures()
     assert [len(group) for group in groups.values()] == [4, 1]
     assert next(iter(groups)).startswith("crashed: ValueError: ")
+
+
+def test_failures_of_the_confirmation_are_not_the_searchs(story: Story) -> None:
+    events = story()
+    run = Run.of(events)
+    assert failed(run) == "5 evaluations failed"
+    last = max(event.seq for event in events if event.kind == "told")
+    spoilt = [
+        structs.replace(event, body={**event.body, "evaluation": {**event.body["evaluation"], "status": "timeout"}})
+        if event.seq == last else event
+        for event in events
+    ]  # fmt: skip
+    assert failed(Run.of(spoilt)) == "6 evaluations failed, 1 of them in the confirmation"
+    assert failed(Run.of([event for event in events if event.kind != "told"])) == ""
 
 
 def test_the_line_that_names_the_error_is_not_the_code_that_raised_it(story: Story) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from shlex import quote
 
@@ -15,7 +16,8 @@ from wolf.commands.which import run_argument
 from wolf.errors import UsageError
 from wolf.reading.records import Run, load_run
 from wolf.reading.rows import Told
-from wolf.reading.terminal import json_line, line, number
+from wolf.reading.terminal import columns, json_line, line, number
+from wolf.reading.verdict import verdict
 
 Z99 = 2.576
 
@@ -100,6 +102,8 @@ def command(ctx: click.Context, run: str | None, count: int, as_json: bool, sand
         for check in checks:
             click.echo(_sentence(found, check, spread))
         click.echo("the champion holds" if holds else "the champion does NOT hold")
+        if warning := verdict(found).warning:
+            click.echo(textwrap.fill(warning, columns()))
     ctx.exit(0 if holds else 1)
 
 

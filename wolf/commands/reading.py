@@ -31,6 +31,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 def top(run: str | None, count: int, as_json: bool) -> None:
     """List the best variants of RUN, how they differ from the seed, and what failed."""
     from wolf.reading.difference import from_seed
+    from wolf.reading.lines import failed
 
     found = load_run(run)
     best = found.ranking()[:count]
@@ -54,7 +55,7 @@ def top(run: str | None, count: int, as_json: bool) -> None:
         scores = f"{number(belief.mean, digits):>9} {spread:>7} {belief.n:>3}"
         _line(f"{rank:>3}{mark} {scores}  {id}  {line(proposal.origin, 18):<18}  {from_seed(found, id)}".rstrip())
     if failures:
-        click.echo(f"\n{sum(failures.values())} failed:")
+        click.echo(f"\n{failed(found)}:")
         for said, times in list(failures.items())[:5]:
             _line(f"{times:>4} × {said}")
 

@@ -151,6 +151,8 @@ def _notes(result: Standings) -> list[str]:
     count = len(result.lines[0].outcomes)
     failed = [(line.arm.name, sum(run.failed for run in line.outcomes)) for line in result.lines]
     failures = ", ".join(f"{name} {times}" for name, times in failed if times)
+    lost = any(run.failed and run.failed == result.fresh for line in result.lines for run in line.outcomes)
+    bare = " Where none was left, the score is the search's own." if lost else ""
     better = "lower" if result.goal.value == "minimize" else "higher"
     scores = (
         f"each run's champion scored again on {result.fresh} fresh seed{'s' * (result.fresh > 1)} after the search"
@@ -165,7 +167,7 @@ def _notes(result: Standings) -> list[str]:
         "baseline's believed it had ended.",
         *([f"{count} pairs cannot show a difference at p < 0.05, whatever it is; six are the least. P(better) takes "
            "gains to be normal, which so few cannot show."] * (count < 6)),
-        *([f"Champions failed on fresh seeds, and only their other readings count: {failures}."] if failures else []),
+        *([f"Fresh readings of champions that failed, and do not count: {failures}.{bare}"] if failures else []),
         *(["curse: how much better the search took its champion to be than it was on fresh seeds (± standard error)."]
           if any(line.curse for line in result.lines) else []),
         *([f"good: runs that ended at {result.good:g} or better."] if result.good is not None else []),

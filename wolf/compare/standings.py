@@ -32,7 +32,7 @@ class Outcome:
         curse: how much too good the search's belief was, the seed variant's own shift taken off; None if unconfirmed.
         curve: after each evaluation the loss that was believed of the champion; NaN before there was one.
         seconds: that the run was active.
-        failed: fresh readings of the champion that failed; `loss` is the mean of the others.
+        failed: fresh readings of the champion that failed; `loss` is of the others, or the search's if none is left.
     """
 
     seed: int

@@ -128,6 +128,13 @@ def why_so(run: Run, told: Told) -> str:
     return line(told.failure if told.reason == told.status else f"{told.reason} · {told.failure}", 300)
 
 
+def failed(run: Run) -> str:
+    """How many evaluations have no score: `7 evaluations failed, 2 of them in the confirmation`; empty if all have."""
+    kinds = [told.purpose == "confirm" for told in run.told if not told.ok]
+    last = f", {sum(kinds)} of them in the confirmation" if any(kinds) else ""
+    return f"{len(kinds)} evaluation{'s'[: len(kinds) != 1]} failed{last}" if kinds else ""
+
+
 def summary(run: Run, width: int | None = None) -> list[str]:
     """The last block: the outcome, the numbers behind it, what changed."""
     facts, diff = closing(run), []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wolf.reading.difference import describe, knob_changes, line_diff
-from wolf.reading.lines import workers
+from wolf.reading.lines import failed, workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
 from wolf.reading.spending import spent
@@ -146,7 +146,7 @@ def _vain(run: Run) -> Iterator[str]:
     yield f"{len(tried - led)} of {len(tried)} variants never were the champion."
     if failures:
         most = next(iter(failures))
-        yield f"{_many(sum(map(len, failures.values())), 'evaluation')} failed, most often “{line(most, 90)}”."
+        yield f"{failed(run)}, most often “{line(most, 90)}”."
     closest = misses(run, 1)
     if closest and run.champion:
         gain = run.gain(run.champion, closest[0])
