@@ -92,16 +92,18 @@ def _judging(config: Config) -> tuple[int | None, int, float]:
     judge, llm = config.judge, config.llm
     if not isinstance(judge, PanelJudge) or llm is None:
         return 0, 0, 0.0
+    prices = [price for name in judge.judges if (price := llm.price(name)) is not None]
+    if not prices:
+        return 0, 0, 0.0
     files = Target.of(config.target).seed().files
     text = files.get(judge.file, "") if judge.file else "\n\n".join(files.values())
     texts = {str(place): text for place in range(ON_A_BALLOT)}
     asked = paper(judge.brief, judge.criteria, texts, random.Random(0)).prompt
     tokens = int(len(f"{asked.system}{asked.user}".encode()) / BYTES_PER_TOKEN)
-    prices = [price for name in judge.judges if (price := llm.price(name)) is not None]
     mean = sum(price.cost(Usage(tokens, USUAL_VOTE)) for price in prices) / len(judge.judges)
     evaluations = config.budget.evaluations
-    readings = None if evaluations is None else evaluations + 2 * config.confirm.seeds
-    return None if readings is None else readings * judge.ballots if prices else 0, tokens, mean
+    ballots = None if evaluations is None else (evaluations + 2 * config.confirm.seeds) * judge.ballots
+    return ballots, tokens, mean
 
 
 def _never(variant: str) -> Tale:

@@ -112,6 +112,8 @@ def test_the_estimate_of_a_panel_counts_its_ballots_and_readers_cost_nothing():
     assert estimate(load("headline_panel", ["budget={usd: 3, hours: 1, evaluations: null}"])).usd is None
     free = estimate(load("headline_panel", ["judge.judges=['reader:headline']"]))
     assert free.ballots == 0 and free.usd == pytest.approx(free.calls * free.usd_each)
+    hours = ["judge.judges=['reader:headline']", "budget={usd: 3, hours: 1, evaluations: null}"]
+    assert estimate(load("headline_panel", hours)).ballots == 0
 
 
 def test_a_persons_prompts_replace_ours_and_their_mistakes_are_named(tmp_path):
