@@ -28,6 +28,7 @@ from wolf.errors import ConfigError
 from wolf.reading.finalists import judgement
 from wolf.reading.holdout import gains
 from wolf.reading.records import load_run
+from wolf.report.story import answers
 from wolf.search import Search, Stop
 from wolf.settings.config import load
 from wolf.store.events import Event
@@ -233,6 +234,7 @@ def test_the_hold_out_of_a_panel_is_as_sure_as_its_own_readings(tmp_path: Path) 
     gain = run.final["gain"]
     assert found.spread == (gain["high"] - gain["low"]) / 4
     assert f"{gain['mean']:+.2f} ± {found.spread:.2f}: " in " ".join(judgement(run))
+    assert "measured by questions that the search never asked" in answers(run)[0][1], "the same judges"
 
 
 def test_a_hold_out_that_no_model_is_named_for_is_refused_before_the_run() -> None:

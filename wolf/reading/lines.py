@@ -69,7 +69,7 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             return [f"☞ {run.interventions[-1].sentence}"]
         case "refused":
             named = f"{body['order']}: " if body["order"] and not body["reason"].startswith(body["order"]) else ""
-            return [line(f"☞ refused ({body['id']}): {named}{body['reason']}", 300)]
+            return [line(f"☞ refused: {named}{body['reason']}", 300)]
         case "checkin":
             return _checkin(run, body, width)
         case "alarm":

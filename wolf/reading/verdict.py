@@ -109,6 +109,12 @@ def _warning(run: Run) -> str:
     return warning(found.seen, found.confirmed, found.error) if found else ""
 
 
+def holdout_of(run: Run) -> str:
+    """What the hold-out of a run is: `a judge`, or `questions` where the judges are the same ones."""
+    judge = run.header.config.get("judge", {})
+    return "questions" if run.header.judge == "panel" and not judge.get("holdout") else "a judge"
+
+
 def by_holdout(run: Run) -> bool:
     """Whether the confirmation was judged by somebody whom the search never asked, not by the same on new seeds."""
     if run.header.judge == "panel":

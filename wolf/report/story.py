@@ -11,7 +11,7 @@ from wolf.reading.records import Run
 from wolf.reading.rows import Told
 from wolf.reading.spending import spent
 from wolf.reading.terminal import duration, line, number
-from wolf.reading.verdict import by_holdout, fates, places, verdict
+from wolf.reading.verdict import by_holdout, fates, holdout_of, places, verdict
 
 MANY = 6  # knobs named before "and n more"
 
@@ -83,7 +83,8 @@ def _real(run: Run) -> Iterator[str]:
     else:
         n = (final.get("champion") or {}).get("fresh", {}).get("n", 0)
         how = f"measured on {_many(n, 'seed')} that the search never used"
-        how = "measured by a judge that the search never asked" if by_holdout(run) else how
+        if by_holdout(run):
+            how = f"measured by {holdout_of(run)} that the search never asked"
         if said.gain.low == said.gain.high and by_holdout(run):
             yield f"It was {how}. Both are models and answer the same every time: an opinion, not a measurement."
         elif said.gain.low == said.gain.high:
