@@ -297,7 +297,7 @@ def test_every_key_has_a_meaning_and_an_example_that_its_schema_allows() -> None
 
 
 @pytest.mark.parametrize(
-    "file", [*sorted(ROOT.glob("configs/*.yaml")), ROOT / "wolf/commands/starter/task.yaml"], ids=name
+    "file", [*sorted(ROOT.glob("configs/*.yaml")), *sorted(ROOT.glob("wolf/commands/*/task.yaml"))], ids=name
 )
 def test_editors_find_nothing_wrong_with_our_own_files(file: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 import judges
 from judges.base import Context, JudgeError
 from population.evaluation import Status
+from population.knobs import Space
 from wolf import _guard, cli
 from wolf.commands.doctor import Health, examine
 from wolf.commands.init import STARTER
@@ -268,6 +269,20 @@ def test_init_ships_all_its_files_and_never_overwrites(here: Path) -> None:
     (here / "memo.md").write_text("mine")
     assert wolf("init", ".").exit_code == 2
     assert (here / "memo.md").read_text() == "mine"
+
+
+def test_the_starter_for_texts_runs_as_it_is_and_its_phrases_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = wolf("init", "--text", str(tmp_path / "t"))
+    assert made.exit_code == 0 and "headline.txt  the text that evolves" in made.stdout
+    monkeypatch.chdir(tmp_path / "t")
+    config = load("task.yaml", ["budget.evaluations=12", "workers.slots=1"])
+    seed = Target.of(config.target).seed()
+    space = Space.of(seed.files, config.target.knobs)
+    assert {*space.names} == {"who", "deed", "sequel", "outcome"} and space.slots
+    assert wolf("run", "task.yaml", "budget.evaluations=12", "workers.slots=1").exit_code == 0
+    assert "the original" in wolf("finalists").stdout
 
 
 def test_doctor(here: Path) -> None:

@@ -11,10 +11,11 @@ import click
 from wolf.errors import SetupError, UsageError
 
 STARTER = Path(__file__).parent / "starter"
+STARTER_TEXT = Path(__file__).parent / "starter_text"
 
 
-def write(folder: Path) -> list[Path]:
-    """Copy the starter project into `folder`; nothing is overwritten.
+def write(folder: Path, starter: Path = STARTER) -> list[Path]:
+    """Copy the project `starter` into `folder`; nothing is overwritten.
 
     Returns:
         The files written.
@@ -23,7 +24,7 @@ def write(folder: Path) -> list[Path]:
         UsageError: if one of them exists, or `folder` is a file.
         SetupError: if the folder cannot be written.
     """
-    sources = sorted(path for path in STARTER.iterdir() if path.is_file())
+    sources = sorted(path for path in starter.iterdir() if path.is_file())
     taken = [source.name for source in sources if (folder / source.name).exists()]
     if folder.is_file():
         raise UsageError(f"{folder} is a file; name an empty folder: `wolf init my-search`")
@@ -38,12 +39,13 @@ def write(folder: Path) -> list[Path]:
 
 @click.command()
 @click.argument("folder", default=".", metavar="[DIR]", type=click.Path(path_type=Path))
-def command(folder: Path) -> None:
+@click.option("--text", is_flag=True, help="A project that improves a headline.")
+def command(folder: Path, text: bool) -> None:
     """Create a small project in DIR (default: this folder) that runs as it is.
 
-    It tunes a forecast. Replace its file, judge and memo by your own.
+    It tunes a forecast or, with --text, a headline. Replace its files by your own.
     """
-    paths = write(folder)
+    paths = write(folder, STARTER_TEXT if text else STARTER)
     wide = max(len(str(path)) for path in paths)
     for path in paths:
         about = {
@@ -51,6 +53,8 @@ def command(folder: Path) -> None:
             "forecast.py": "the file that evolves",
             "judge.py": "the judge: one function that scores it",
             "memo.md": "what you want, in words",
+            "headline.txt": "the text that evolves",
+            "article.md": "what you want and what is true, in words",
         }.get(path.name, "")
         click.echo(f"  {path!s:<{wide}}  {about}".rstrip())
     typed = quote(str(folder / "task.yaml"))
