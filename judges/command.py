@@ -46,7 +46,8 @@ def _split(command: object) -> object:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise ValueError(f"is no command as a shell would read it ({str(error).lower()}); close the quote") from error
+        remedy = "close the quote" if "quotation" in str(error) else "leave out the backslash at its end"
+        raise ValueError(f"is no command as a shell would read it ({str(error).lower()}); {remedy}") from error
     if found := SHELL & set(words):
         raise ValueError(f"{found.pop()!r} needs a shell: write the command as [sh, -c, {command!r}]")
     return words

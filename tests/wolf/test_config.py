@@ -85,6 +85,8 @@ BAD = [
      "bad.yaml:5:3: judge.seconds: expected a finite number, found inf"),
     (GOOD.replace("python train.py", '"echo it\'s"'), "bad.yaml:4:3: judge.run: is no command as a shell would read it "
      "(no closing quotation); close the quote"),
+    (GOOD.replace("python train.py", "echo it\\"), "bad.yaml:4:3: judge.run: is no command as a shell would read it "
+     "(no escaped character); leave out the backslash at its end"),
     (GOOD + "search: {surrogate: yes}\n",
      "bad.yaml:7:10: search.surrogate: expected one of auto, on, off, found 'yes'"),
     (GOOD + "search: {departures: 1.5}\n", "bad.yaml:7:10: search.departures: must be at most 1, found 1.5"),
