@@ -18,6 +18,7 @@ LONGEST = 100_000  # characters; no text that a person would send to a panel is 
 
 _AGAIN = re.compile(r"\b((?:[\w']+\W+){3,20}?[\w']+)\W+\1\b")  # four words or more, and at once again
 _SENTENCE = re.compile(r"[.!?]+\s+|\n+")
+_SPACE = re.compile(r"\s+")
 
 Count = Annotated[int, Field(ge=0, strict=True)]
 
@@ -31,7 +32,7 @@ class Box(BaseModel):
         exclamations: largest number of exclamation marks.
         questions: largest number of question marks.
         capitals: largest share of words in capitals.
-        must: phrases that must occur; upper and lower case are the same.
+        must: phrases that must occur; upper and lower case are the same, and so are spaces and line breaks.
         must_not: phrases that must not occur.
     """
 
@@ -85,5 +86,11 @@ class Box(BaseModel):
         twice = [sentence for sentence, count in sentences.items() if count > 1]
         twice += [match[1] for match in _AGAIN.finditer(lower)] if not twice else []
         said += [f"says twice: {sentence!r}" for sentence in twice]
-        said += [f"does not contain {phrase!r}" for phrase in self.must if phrase.lower() not in lower]
-        return said + [f"contains {phrase!r}" for phrase in self.must_not if phrase.lower() in lower]
+        flat = _flat(text)
+        said += [f"does not contain {phrase!r}" for phrase in self.must if _flat(phrase) not in flat]
+        return said + [f"contains {phrase!r}" for phrase in self.must_not if _flat(phrase) in flat]
+
+
+def _flat(text: str) -> str:
+    """In lower case, and with line breaks as spaces: a phrase may be broken over two lines of the text."""
+    return _SPACE.sub(" ", text.lower())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from judges import features
 from judges.base import Context, JudgeError
+from judges.box import Box
 from judges.reader import CREDIT, Reader
 from judges.reading import ReaderJudge
 from judges.testing import JudgeConformance
@@ -177,3 +178,11 @@ def test_an_original_in_another_language_is_refused_before_the_run(tmp_path: Pat
     (tmp_path / "h.txt").write_text("Die Stadt hat eine Straße für Autos gesperrt.")
     with pytest.raises(JudgeError, match=r"h.txt is in German, and the readers know English only"):
         ReaderJudge(task="headline", file="h.txt").check(tmp_path)
+
+
+def test_a_locked_phrase_may_be_broken_over_two_lines_and_keeps_its_outer_spaces() -> None:
+    box = Box(must=("A vote should come first",), must_not=(" ai ", "sold out"))
+    assert not box.complaints("They said: a vote\nshould  come first.")
+    assert box.complaints("They said: vote first.") == ["does not contain 'A vote should come first'"]
+    assert box.complaints("A vote should come first, or it is sold\nout.") == ["contains 'sold out'"]
+    assert box.complaints("A vote should come first, said an\nAI here.") == ["contains ' ai '"]
