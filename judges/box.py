@@ -52,7 +52,7 @@ class Box(BaseModel):
             if limits and limits[0] > limits[1]:
                 raise ValueError(f"{name}: at least {limits[0]} and at most {limits[1]} leaves nothing")
         for phrase in self.must:
-            banned = next((other for other in self.must_not if other.lower() in phrase.lower()), None)
+            banned = next((other for other in self.must_not if _flat(other) in _flat(phrase)), None)
             if banned is not None:
                 raise ValueError(f"must asks for {phrase!r}, must_not forbids {banned!r}: no text can do both")
         needed = max((len(phrase.split()) for phrase in self.must), default=0)

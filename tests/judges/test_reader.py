@@ -125,6 +125,7 @@ def test_a_text_outside_the_box_is_invalid_and_told_why(box: dict[str, Any], sai
     [
         ({"words": (9, 3)}, "leaves nothing"),
         ({"must": ["Big News"], "must_not": ["news"]}, "no text can do both"),
+        ({"must": ["it is sold  out"], "must_not": ["sold out"]}, "no text can do both"),
         ({"must": ["one two three"], "words": (1, 2)}, "no text can do both"),
     ],
 )
