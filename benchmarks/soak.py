@@ -272,7 +272,8 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     """Print what was measured; whether all that must hold does."""
     sys.path.insert(0, str(REPOSITORY))
     from wolf.dev.replay import replay
-    from wolf.reading.records import find_run, load_run
+    from wolf.reading.finding import find_run
+    from wolf.reading.records import load_run
 
     where = find_run(soak.folder / "runs")
     run = load_run(where)

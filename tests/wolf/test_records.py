@@ -10,8 +10,9 @@ import pytest
 from msgspec import structs
 
 from wolf.errors import UsageError
+from wolf.reading.finding import find_run
 from wolf.reading.lines import failed, still
-from wolf.reading.records import Run, find_run, load_run
+from wolf.reading.records import Run, load_run
 from wolf.reading.rows import Belief, Gain
 from wolf.reading.verdict import next_commands
 from wolf.store.events import Event

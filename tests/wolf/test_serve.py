@@ -26,6 +26,7 @@ from wolf.cli import main
 from wolf.control.inbox import INBOX
 from wolf.reading.records import load_run
 from wolf.serve.app import Dashboard
+from wolf.serve.shelf import Shelf
 from wolf.store.ledger import Ledger
 from wolf.store.lock import take
 
@@ -388,3 +389,11 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     said = CliRunner().invoke(main, ["serve", str(tmp_path)])
     assert said.exit_code == 3 and "pip install 'auto-wolf[web]'" in said.output and said.output.count("\n") == 1
+
+
+def test_a_project_shows_the_runs_in_it(tmp_path: Path, write_run: WriteRun) -> None:
+    (tmp_path / "runs").mkdir()
+    assert Shelf(tmp_path).names() == [] and Shelf(tmp_path).where == tmp_path / "runs", "those that are still to come"
+    run = write_run(tmp_path / "runs" / "mine", evaluations=5)
+    assert Shelf(tmp_path).names() == ["mine"] == Shelf(tmp_path / "runs").names()
+    assert Shelf(run).single

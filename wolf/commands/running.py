@@ -82,7 +82,7 @@ def resume(
     """Continue RUN (a run directory; default: the latest in ./runs) where it was stopped or killed."""
     from wolf import launch
     from wolf.reading.display import choose
-    from wolf.reading.records import find_run
+    from wolf.reading.finding import find_run
 
     if track:
         from wolf.reading.trackers import require

@@ -11,7 +11,8 @@ from textwrap import fill
 import click
 
 from wolf.errors import UsageError, WolfError
-from wolf.reading.records import LEDGER, Run, load_run, touched
+from wolf.reading.finding import LEDGER, runs_in, touched
+from wolf.reading.records import Run, load_run
 from wolf.reading.terminal import duration, json_line, line
 
 NARROW = 100  # columns, below which the sentence is left out
@@ -62,8 +63,7 @@ class Entry:
 
 def entries(folder: Path) -> Iterator[Entry]:
     """The runs in `folder`, the latest first. A run that cannot be read is an entry, not an error."""
-    runs = sorted((ledger.parent for ledger in folder.glob(f"*/{LEDGER}")), key=touched, reverse=True)
-    for path in runs:
+    for path in runs_in(folder):
         try:
             yield Entry.of(load_run(path))
         except (WolfError, ValueError, KeyError) as error:

@@ -213,7 +213,8 @@ def _tell(where: str, order: Mapping[str, Any]) -> None:
         UsageError: if it is refused, or the run takes none.
         SetupError: if the run does not answer.
     """
-    from wolf.reading.records import find_run, load_run
+    from wolf.reading.finding import find_run
+    from wolf.reading.records import load_run
 
     path = find_run(where)
     run = load_run(path)

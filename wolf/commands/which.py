@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from wolf.errors import UsageError
-from wolf.reading.records import find_run
+from wolf.reading.finding import find_run
 
 _MEANT = __name__  # where a context keeps what `--run` said
 _VARIANTS = ("best", "seed")

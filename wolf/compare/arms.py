@@ -18,7 +18,7 @@ from typing import Any, get_args
 from judges.cage import Level
 from wolf import launch
 from wolf.errors import UsageError
-from wolf.reading.records import LEDGER
+from wolf.reading.finding import LEDGER
 from wolf.settings.config import Config, load
 from wolf.settings.sections import SearchConfig
 from wolf.settings.target import Target

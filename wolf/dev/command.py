@@ -73,7 +73,7 @@ def replayed(ctx: click.Context, run: str | None) -> None:
     Exit code 1 if anything is decided differently.
     """
     from wolf.dev.replay import replay
-    from wolf.reading.records import find_run
+    from wolf.reading.finding import find_run
 
     where = find_run(run)
     wrong = replay(where)

@@ -9,7 +9,6 @@ read afterwards cannot differ. Scores are in the user's units; only `gain` turns
 
 from __future__ import annotations
 
-import glob
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +20,7 @@ from msgspec.structs import replace
 
 from wolf.errors import UsageError
 from wolf.memory import uncollected
+from wolf.reading.finding import find_run
 from wolf.reading.rows import Z95, Asked, Belief, Crowned, Expedition, Gain, Header, Intervention, Proposal, Told
 from wolf.store.events import Event
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from population.variant import Variant
     from wolf.reading.difference import Difference
 
-LEDGER = "ledger.db"
 ENDS = ("stopped", "aborted", "finished")  # events after which nobody is working on a run
 
 
@@ -373,28 +372,3 @@ def load_run(where: str | Path | None = None) -> Run:
     run = Run.of(ledger.events(), path=path, locked=locked, read=lambda id: ledger.variant(id).files)
     weakref.finalize(run, ledger.close)
     return run
-
-
-def find_run(where: str | Path | None = None) -> Path:
-    """The run directory that `where` means (see `load_run`); raises `UsageError` if there is none, in one sentence."""
-    path = Path("runs" if where is None else where)
-    if where is not None and not path.exists() and len(path.parts) == 1:
-        path = Path("runs") / path
-    path = path.parent if path.name == LEDGER and path.is_file() else path
-    if (path / LEDGER).is_file():
-        return path
-    if runs := [ledger.parent for ledger in path.glob(f"*/{LEDGER}")]:
-        return max(runs, key=lambda run: (touched(run), run.name))
-    if where is None:
-        raise UsageError("no run in ./runs: start one with `wolf run CONFIG`, or name the folder where yours are")
-    near = sorted(ledger.parent.name for ledger in path.parent.glob(f"{glob.escape(path.name)}*/{LEDGER}"))
-    hint = "`wolf runs` lists those of a folder" if path.suffix != ".yaml" else f"`wolf run {where}` starts one"
-    hint = f"did you mean {' or '.join(near[-3:])}?" if near else hint
-    hint = next((f"name one that is deeper, such as {one.parents[1]}" for one in path.glob(f"*/*/{LEDGER}")), hint)
-    raise UsageError(f"no run at {where}: expected a folder with a {LEDGER}, or a folder of such folders; {hint}")
-
-
-def touched(run: Path) -> float:
-    """When the run's ledger was last written to; a reader leaves an empty log behind, which is no writing."""
-    files = [file.stat() for file in (run / LEDGER, run / f"{LEDGER}-wal") if file.exists()]
-    return max((file.st_mtime for file in files if file.st_size), default=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wolf.reading.difference import describe, knob_changes, line_diff
+from wolf.reading.difference import from_seed, line_diff
 from wolf.reading.lines import failed, workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
@@ -108,8 +108,7 @@ def _changed(run: Run) -> str:
     if champion is None or champion == seed or run.read is None:
         return ""
     before, after = run.files(seed), run.files(champion)
-    knobs = knob_changes(run, before, after)
-    named = describe(knobs, MANY)
+    named = from_seed(run, champion, MANY)
     rows = [row[:1] for row in line_diff(before, after, context=0).splitlines() if row[:3] not in ("---", "+++")]
     steps = len(run.lineage(champion)) - 1
     lines = f"{_many(rows.count('+'), 'line')} added, {rows.count('-')} removed, in {_many(steps, 'step')}."

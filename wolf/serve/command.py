@@ -50,7 +50,7 @@ def serve(runs: Path | None, port: int | None, launch: bool) -> None:
         )
     )  # fmt: skip
     address = f"http://{HOST}:{number}/?token={token}"
-    count = len(dashboard.shelf.names())
+    where, count = dashboard.shelf.where, len(dashboard.shelf.names())
     click.echo(
         f"{count} run{'s'[: count != 1]} in {where}; open this address, Ctrl-C ends the server:\n\n  {address}\n"
     )

@@ -20,8 +20,9 @@ from typing import TypeVar
 
 from wolf.control.inbox import Inbox
 from wolf.errors import LedgerError
+from wolf.reading.finding import LEDGER
 from wolf.reading.lines import tell
-from wolf.reading.records import ENDS, LEDGER, Run
+from wolf.reading.records import ENDS, Run
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 from wolf.store.lock import head, held

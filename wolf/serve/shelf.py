@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from wolf.commands.runs import Entry
 from wolf.errors import WolfError
-from wolf.reading.records import LEDGER, Run, touched
+from wolf.reading.finding import LEDGER, runs_in
+from wolf.reading.records import Run
 from wolf.reading.spending import budget, left
 from wolf.reading.terminal import duration, line
 from wolf.serve.follow import Follower, Mark, Pace, mark
@@ -34,9 +35,10 @@ class Shelf:
     """All runs of a folder, or the one that lies there."""
 
     def __init__(self, where: Path) -> None:
-        """`where` is a run or a folder of runs, which may still be empty."""
-        self.where = where
+        """`where` is a run, a folder of runs, which may still be empty, or a project with such a folder `runs`."""
         self.single = (where / LEDGER).is_file()
+        inside = where / "runs"
+        self.where = inside if not self.single and not runs_in(where) and inside.is_dir() else where
         self._followers: dict[str, Follower] = {}
         self._rows: dict[str, tuple[Mark, Row, Pace]] = {}
 
@@ -44,7 +46,7 @@ class Shelf:
         """The runs, the latest first."""
         if self.single:
             return [self.where.resolve().name]
-        return [path.name for path in sorted((p.parent for p in self.where.glob(f"*/{LEDGER}")), key=touched)[::-1]]
+        return [path.name for path in runs_in(self.where)]
 
     def follower(self, name: str) -> Follower | None:
         """Who follows the run of that name; None if there is no such run."""
