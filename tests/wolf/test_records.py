@@ -280,7 +280,7 @@ def test_a_run_is_found_by_folder_by_name_or_as_the_latest(
     old, new = (write_run(Path("runs") / name, evaluations=4) for name in ("zzz-old", "new"))
     os.utime(old / "ledger.db", (1, 1))
     load_run(old)  # reading is not writing: it does not make a run the latest
-    assert find_run() == find_run("runs") == new
+    assert find_run() == find_run("runs") == find_run(".") == new, "a project stands for the runs in it"
     assert find_run("zzz-old") == find_run(old) == old
     with pytest.raises(UsageError, match="no run at nowhere"):
         find_run("nowhere")

@@ -18,7 +18,7 @@ def find_run(where: str | Path | None = None) -> Path:
     path = path.parent if path.name == LEDGER and path.is_file() else path
     if (path / LEDGER).is_file():
         return path
-    if runs := runs_in(path):
+    if runs := runs_in(path) or runs_in(path / "runs"):
         return runs[0]
     if where is None:
         raise UsageError("no run in ./runs: start one with `wolf run CONFIG`, or name the folder where yours are")

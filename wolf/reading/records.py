@@ -356,8 +356,8 @@ def load_run(where: str | Path | None = None) -> Run:
     """Read a run, whether it is still going or not.
 
     Args:
-        where: a run directory, a folder of runs (the latest), the name of a run in `./runs`, or None for the latest
-            run in `./runs`.
+        where: a run directory, a folder of runs or of a project (the latest), the name of a run in `./runs`, or None
+            for the latest run in `./runs`.
 
     Raises:
         UsageError: if there is no run there, in one sentence.
