@@ -114,7 +114,7 @@ class Wolf(click.Group):
 
 
 def expected(error: click.BadParameter) -> str:
-    """What is wrong with an option that takes a number or a choice, in a sentence like all others; empty for others."""
+    """What is wrong with the value of an option or argument, in a sentence like all others; empty if there is none."""
     kind = error.param.type if error.param else None
     if isinstance(kind, click.Choice):
         wanted = f"one of {', '.join(kind.choices)}"
@@ -124,6 +124,8 @@ def expected(error: click.BadParameter) -> str:
         bounds = " and ".join(filter(None, (least, "" if high is None else f"at most {high}")))
         wanted = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
         wanted += f" of {bounds}" if bounds else ""
+    elif isinstance(kind, click.Path):  # that is not there, is a folder, cannot be read
+        return error.message[:1].lower() + error.message[1:].rstrip(".")
     else:
         return ""
     option = error.param.opts[0] if error.param else ""

@@ -33,10 +33,12 @@ def test_it_serves_until_it_is_interrupted_and_writes_down_what_it_was_asked(tmp
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout
         said = server.stdout.readline()
-        assert said.startswith("competent at http://127.0.0.1:") and said.endswith("; Ctrl-C ends it\n")
+        assert said.startswith("a model that is competent, at http://127.0.0.1:") and said.endswith(
+            "; Ctrl-C ends it\n"
+        )
         ask = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "LR = 0.1"}]}
         request = urllib.request.Request(
-            said.split()[2].rstrip(";") + "/v1/messages", json.dumps(ask).encode(), {"content-type": "application/json"}
+            said.split()[6].rstrip(";") + "/v1/messages", json.dumps(ask).encode(), {"content-type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

@@ -180,6 +180,7 @@ def test_check_says_what_a_range_without_its_colon_is_worth(here: Path) -> None:
             "--evaluations: expected a whole number of at least 1, found 'many'",
         ),
         (["compare", "x", "--evaluations", "0"], "--evaluations: expected a whole number of at least 1, found 0"),
+        (["train-reader", "gone.csv"], "file 'gone.csv' does not exist"),
         (["compare", "x", "--seeds", "2.5"], "--seeds: expected a whole number, found '2.5'"),
         (["compare", "x", "--good", "fast"], "--good: expected a number, found 'fast'"),
         (["tell", "x", "budget", "--hours", "0"], "--hours: expected a number of more than 0, found 0.0"),

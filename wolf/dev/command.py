@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from wolf.errors import SetupError, UsageError
+
 
 @click.group()
 def dev() -> None:
@@ -46,16 +48,19 @@ def fake_llm(
         return
     for name in names:
         if name not in FAULTS:
-            raise click.BadParameter(f"there is no fault {name!r}; `--fault list` lists them")
+            raise UsageError(f"there is no fault {name!r}; `--fault list` lists them")
     known = dict(pair.partition("=")[::2] for pair in toward)
     player = {
         "competent": players.competent(known), "repetitive": players.repetitive, "sloppy": players.sloppy(known)
     }[play]  # fmt: skip
 
-    server = FakeServer(
-        literate(player), lambda number, prompt: _drawn(number, names, share), port=port, latency=latency, log=log
-    )
-    click.echo(f"{play} at {server.url}; Ctrl-C ends it")
+    try:
+        server = FakeServer(
+            literate(player), lambda number, prompt: _drawn(number, names, share), port=port, latency=latency, log=log
+        )
+    except OSError as error:
+        raise SetupError(f"cannot listen on port {port} ({error.strerror}): --port 0 takes any that is free") from error
+    click.echo(f"a model that is {play}, at {server.url}; Ctrl-C ends it")
     server.serve()
 
 
