@@ -220,7 +220,7 @@ def _print(plan: Plan, command: str) -> None:
     threads = plan.config["workers"]["threads"]
     take = []
     if plan.seconds_expected is not None:
-        take.append("under a second" if plan.seconds_expected < 1 else f"about {duration(plan.seconds_expected)}")
+        take.append("seconds" if plan.seconds_expected < 1 else f"about {duration(plan.seconds_expected)}")
     if plan.seconds is not None:
         take.append(f"at most {duration(plan.seconds)}")
     if plan.seconds_each is not None:
