@@ -140,6 +140,7 @@ def told(run: Path) -> int:
         (["--strategies", "wolf"], "needs two arms or more, found wolf"),
         (["--strategies", "wolf,wolf"], "'wolf' is there twice"),
         (["--seeds", "1"], "needs two seeds at least, found 1"),
+        (["--good", "nan"], "--good: expected a score, found nan"),
         (["--ablate", "escapes"], "no mechanism 'escapes'; did you mean 'escape'?"),
         (["--baseline", "anneal"], "there is no arm 'anneal'; the arms are wolf, greedy, random"),
         (["--arm", "mine"], "expected `name: key=value key=value`, found 'mine'"),

@@ -93,16 +93,17 @@ def command(ctx: click.Context, run: str | None, count: int, as_json: bool, sand
             last = told.purpose == "confirm"
             checks.append(Check(told, workers.submit(Job(champion, told.seed, last)).result()))
     spread = found.noise or 0.0
-    holds = all(check.holds(spread) for check in checks)
+    holds, warning = all(check.holds(spread) for check in checks), verdict(found).warning
     if as_json:
         rows = [{"seed": c.then.seed, "then": c.then.score, "now": c.now.score, "status": c.now.status.value,
                  "metrics": dict(c.now.metrics), "holds": c.holds(spread)} for c in checks]  # fmt: skip
-        click.echo(json_line({"run": str(found.path), "champion": found.champion, "holds": holds, "readings": rows}))
+        click.echo(json_line({"run": str(found.path), "champion": found.champion, "holds": holds, "readings": rows,
+                              "warning": warning}))  # fmt: skip
     else:
         for check in checks:
             click.echo(_sentence(found, check, spread))
         click.echo("the champion holds" if holds else "the champion does NOT hold")
-        if warning := verdict(found).warning:
+        if warning:
             click.echo(textwrap.fill(warning, columns()))
     ctx.exit(0 if holds else 1)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wolf.commands.locking import choose_level, sandbox_options
+from wolf.errors import UsageError
 from wolf.reading.terminal import columns, decimals, json_line, number, rounded
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def command(
     def say(text: str) -> None:
         click.echo(text, err=as_json)
 
+    if good is not None and not math.isfinite(good):
+        raise UsageError(f"--good: expected a score, found {good:g}")
     chosen = arms.parse(strategies, ablate, own, baseline)
     entries = arms.plan(config, overrides, chosen, seeds, evaluations, out)
     level = choose_level(entries[0].config, sandbox, unsafe, as_json)
