@@ -322,7 +322,7 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
         "no zombie": not zombies,
         "at most what was in flight repeated": flights <= 4,
         "descriptors flat": rest[1] <= rest[0] + 2,
-        f"memory grows by at most {STEEPEST:g} MB/h": not steep > STEEPEST,  # nobody knows of a short one
+        f"memory grows by at most {STEEPEST:g} MB/h": not steep > STEEPEST,  # NaN where the soak was too short to tell
         "replay identical": not wrong,
         "scratch folders gone": len(os.listdir(soak.folder / "tmp")) <= 4 * sum(soak.ends.values()),
     }

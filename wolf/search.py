@@ -193,7 +193,7 @@ class Search:
         return self.steering.paused
 
     def _over(self) -> bool:
-        """Whether a rule says that this is the end."""
+        """Whether a rule says that this is the end; then it ends."""
         if ending := self.steering.rules.ending(self._now()):
             self._end(ending)
         return ending is not None

@@ -59,9 +59,9 @@ class Outcome:
             curve[index] = curve[index - 1] if math.isnan(curve[index]) else curve[index]
         champion, seed = ((final[who]["fresh"] or final[who]["search"])["mean"] for who in ("champion", "seed"))
         curse = None if final["curse"] is None else -float(final["curse"])
-        confirmed = [told.ok for told in run.told if told.purpose == "confirm" and told.variant == run.champion]
+        failed = sum(not told.ok for told in run.confirmations(run.champion))
         return Outcome(entry.seed, entry.path, loss(champion), loss(seed), loss(final["champion"]["search"]["mean"]),
-                       curse, tuple(curve), run.seconds, confirmed.count(False))  # fmt: skip
+                       curse, tuple(curve), run.seconds, failed)  # fmt: skip
 
     def reach(self, target: float) -> float:
         """Evaluations until its champion was believed to be as good as `target`; inf if never."""

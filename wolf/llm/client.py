@@ -146,7 +146,7 @@ class Remote:
         return _reply(parts, self._name, request, time.monotonic() - start)
 
     def _connect(self) -> Any:
-        """The SDK's client. The SDK is two hundred thousand objects, none of them garbage."""
+        """The SDK's client. The SDK is very many objects, none of them garbage."""
         with uncollected(stays=True):
             import anthropic
 

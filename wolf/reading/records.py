@@ -199,6 +199,10 @@ class Run:
         """Evaluations of the search, without the confirmations after it."""
         return [told for told in self.told if told.purpose != "confirm"]
 
+    def confirmations(self, variant: str | None) -> list[Told]:
+        """The readings of `variant` on fresh seeds, failed ones among them."""
+        return [told for told in self.told if told.purpose == "confirm" and told.variant == variant]
+
     @property
     def curve(self) -> list[Told]:
         """Best so far: the evaluations of the search after which there was a champion; see `Told.best`."""

@@ -62,8 +62,9 @@ def _found(run: Run) -> Verdict:
     fresh = run.final is not None and run.final.get("gain") is not None
     if champion == seed:
         return Verdict("seed", "Nothing better than the seed was found: the seed is the champion.", fresh, None)
-    warned = ". ".join(filter(None, (_failed(run), _warning(run))))
-    if _failed(run) and not fresh:
+    failed = _failed(run)
+    warned = ". ".join(filter(None, (failed, _warning(run))))
+    if failed and not fresh:
         return Verdict("none", f"Nothing is confirmed. {warned}.", False, None, warned)
     gain = Gain(*(run.final["gain"][key] for key in Gain._fields)) if run.final and fresh else run.gain(champion, seed)
     if gain is None:
@@ -89,9 +90,7 @@ def _found(run: Run) -> Verdict:
 
 def _failed(run: Run) -> str:
     """That the champion failed on fresh seeds: what is left flatters it, for it is the lucky part."""
-    told = (
-        [told for told in run.told if told.purpose == "confirm" and told.variant == run.champion] if run.final else []
-    )
+    told = run.confirmations(run.champion) if run.final else []
     failed = [one for one in told if not one.ok]
     if not failed:
         return ""

@@ -94,7 +94,7 @@ def _null(run: Run, digits: int) -> str:
 
 def _fresh(run: Run, digits: int) -> Iterator[str]:
     for name, id in (("seed", run.header.seed_variant), ("champion", run.champion)):
-        scores = [number(told.score, digits) for told in run.told if told.purpose == "confirm" and told.variant == id]
+        scores = [number(told.score, digits) for told in run.confirmations(id)]
         if scores:
             yield f"{name} {', '.join(scores)}"
 
