@@ -43,6 +43,7 @@ from wolf.strategy.asks import Ask, Purpose
 from wolf.strategy.hunt import Wolf
 from wolf.strategy.operators import Draft
 from wolf.streams import stream
+from wolf.terms import Terms
 
 MINUTES = 5.0
 SPREAD, CRASHES, STRAGGLERS = 0.10, 0.03, 0.02  # of the duration; shares of the evaluations
@@ -162,8 +163,8 @@ def simulate(width: int, evaluations: int, seed: int, mode: str = "steady", **ch
         Ledger.create(Path(folder), HEAD, [variant]) as book,
     ):
         search = Search(
-            searching, fleet.submit, book, Rules(evaluations), goal=Goal.MINIMIZE, judge="bench", seed=seed,
-            seed_variant=variant, slots=width, mode=mode, confirmations=0,
+            searching, fleet.submit, book, Rules(evaluations),
+            Terms(Goal.MINIMIZE, "bench", seed, variant, width, mode == "cohort", 0),
         )  # fmt: skip
         loop.wait = fleet.wait  # type: ignore[assignment]  # the virtual clock
         search.run()

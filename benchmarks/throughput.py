@@ -43,6 +43,7 @@ from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Ask
 from wolf.strategy.sameness import Sameness
 from wolf.streams import stream
+from wolf.terms import Terms
 
 
 def config(folder: str, evaluations: int, slots: int, preset: str = "knobs") -> Config:
@@ -132,8 +133,8 @@ def search(settings: Config, ledger: Ledger, evaluations: int) -> Search:
 
     strategy = launch.strategy(settings, seed, ledger.variant)
     return Search(
-        strategy, submit, ledger, Rules(settings.budget.evaluations), goal=settings.judge.goal, judge="loss", seed=0,
-        seed_variant=seed, slots=1, mode="cohort", confirmations=0,
+        strategy, submit, ledger, Rules(settings.budget.evaluations),
+        Terms(settings.judge.goal, "loss", 0, seed, 1, True, 0),
         sameness=Sameness("loss", strategy.population, seed),
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ from wolf.strategy.operators import available
 from wolf.strategy.optimisers import OPTIMISERS
 from wolf.strategy.sameness import Sameness
 from wolf.strategy.screen import Screen, modelled
+from wolf.terms import Terms
 from wolf.workers import gpus
 from wolf.workers.company import Company
 from wolf.workers.lease import Leases
@@ -205,19 +206,12 @@ def drive(
             submit,
             ledger,
             _rules(config),
-            goal=config.judge.goal,
-            judge=config.judge.name,
-            seed=config.search.seed,
-            seed_variant=seed_variant,
-            slots=config.workers.slots,
-            mode=config.search.mode,
-            confirmations=config.confirm.seeds,
+            terms(config, seed_variant, level),
             observers=watching,
             proposer=proposer,
             able=Able(config.llm is not None, config.judge.name == RATING, config.search.mode == "cohort"),
             sameness=sameness,
             checks=CheckIns(checks.every, checks.seconds, checks.show) if checks else None,
-            sandbox=level.value,
         )
 
         def stop(number: int) -> bool:
@@ -287,6 +281,20 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
     options = Options(search.survey, search.departures, search.novelty, search.noise_gate, search.escape)
     screen = Screen(modelled(search.surrogate, getattr(config.judge, "seconds_expected", None)))
     return Wolf(population, seed_variant, search.seed, names, config.budget.evaluations, options, screen)
+
+
+def terms(config: Config, seed_variant: Variant, level: Level = Level.NONE) -> Terms:
+    """What the search of a configuration is told when it begins; candidates are locked into `level`."""
+    return Terms(
+        config.judge.goal,
+        config.judge.name,
+        config.search.seed,
+        seed_variant,
+        config.workers.slots,
+        config.search.mode == "cohort",
+        config.confirm.seeds,
+        level.value,
+    )
 
 
 def _readings(ledger: Ledger, variant: str) -> list[Event]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, Literal
+from typing import Any
 
 from msgspec.structs import replace
 
-from population.evaluation import Evaluation, Goal
+from population.evaluation import Evaluation
 from population.variant import Variant
 from wolf.confirm import Confirmation
 from wolf.control.holdout import Watch
@@ -33,6 +33,7 @@ from wolf.strategy.asks import Ask, Outcome, Purpose, Strategy
 from wolf.strategy.sameness import Sameness
 from wolf.streams import judge_seed
 from wolf.summary import Summary
+from wolf.terms import Terms
 
 PAUSE = 0.02  # seconds between looks at whether an answer is here
 TICK = 0.2  # seconds between looks at whether a person wants to stop
@@ -50,41 +51,29 @@ class Search:
         submit: Submit,
         ledger: Ledger,
         rules: Rules,
+        terms: Terms,
         *,
-        goal: Goal,
-        judge: str,
-        seed: int,
-        seed_variant: Variant,
-        slots: int,
-        mode: Literal["cohort", "steady"],
-        confirmations: int,
         observers: Sequence[Observer] = (),
         proposer: Proposer | None = None,
         able: Able | None = None,
         sameness: Sameness | None = None,
         checks: CheckIns | None = None,
-        sandbox: str = "none",
     ) -> None:
-        """Wire the parts; nothing happens before `run`. `sandbox`: what candidates are locked into from now on."""
+        """Wire the parts; nothing happens before `run`."""
         self._strategy = strategy
         self._submit = submit
         self._ledger = ledger
-        self._goal = goal
-        self._judge = judge
-        self._seed = seed
-        self._seed_variant = seed_variant
-        self._slots = slots
-        self._cohort = mode == "cohort"
+        self._terms = terms
         self._observers = observers
         self._proposer = proposer
         self._sameness = sameness
-        self._sandbox = self._within = sandbox  # of this session, and of the one before
+        self._within = terms.sandbox  # candidates were, in the session before
         self._open: dict[int, Ask] = {}  # asked, not told
         self._early: dict[int, Evaluation] = {}  # finished before their turn
         self._running: dict[Future[Evaluation], int] = {}
-        self._confirmation = Confirmation(seed, confirmations, goal)
+        self._confirmation = Confirmation(terms.seed, terms.confirmations, terms.goal)
         self._seed_failure = ""
-        self._mentions = Mentions(goal, strategy.population, lambda id: ledger.variant(id).files)
+        self._mentions = Mentions(terms.goal, strategy.population, lambda id: ledger.variant(id).files)
         self._unsaid: list[Record] = []  # what a kill kept from being written about orders that took effect
         self._asks = self._evaluations = 0
         self._ended: Ending | None = None
@@ -92,9 +81,9 @@ class Search:
         self.stop = Stop.NO
         self.signal: int | None = None  # by which a person said so
         self._asks_person = checks is not None
-        self._watch = Watch(strategy.population, seed_variant.id)
-        able = able or Able(cohort=self._cohort)
-        self.steering = Steering(strategy, ledger.run_dir, seed_variant, able, checks or CheckIns(), rules)
+        self._watch = Watch(strategy.population, terms.seed_variant.id)
+        able = able or Able(cohort=terms.cohort)
+        self.steering = Steering(strategy, ledger.run_dir, terms.seed_variant, able, checks or CheckIns(), rules)
         self._pace = Pace(self.steering)
 
     def run(self, witnesses: Sequence[Observer] = ()) -> Body | None:
@@ -109,7 +98,7 @@ class Search:
             return None
         if self._proposer:
             self._proposer.finish(self._commit)
-        made = Summary(self._strategy, self._goal, self._seed_variant.id, self._confirmation)
+        made = Summary(self._strategy, self._terms.goal, self._terms.seed_variant.id, self._confirmation)
         reason = self._ended.reason if self._ended else "the budget is spent"
         summary = made.body(self._ledger, self._evaluations, self._pace.seconds, reason)
         self._commit([("finished", summary)])
@@ -154,7 +143,7 @@ class Search:
 
     def _search_asks(self) -> list[Ask]:
         """The next batch; none while something else comes first, and none any more when the search is over."""
-        busy = self._ended or self._confirmation.begun or (self._cohort and self._open)
+        busy = self._ended or self._confirmation.begun or (self._terms.cohort and self._open)
         if busy or self._alarmed() or self._over() or self._asking_person() or self._awaiting_ideas():
             return []
         return self._batch()
@@ -162,7 +151,7 @@ class Search:
     def _batch(self) -> list[Ask]:
         """As wide as the slots when all of the last batch is told (cohort), or one per free slot."""
         batch: list[Ask] = []
-        room, allows = self._slots - len(self._open), self.steering.rules.allows
+        room, allows = self._terms.slots - len(self._open), self.steering.rules.allows
         while len(batch) < room and allows(ordinal := self._asks + len(batch), self._pace.seconds):
             ask = self._injected(ordinal) or self._strategy.ask(ordinal)
             if ask is None:
@@ -232,10 +221,10 @@ class Search:
     def _injected(self, ordinal: int) -> Ask | None:
         """A person's own variant, once it is known where the seed stands."""
         population = self._strategy.population
-        if not self.steering.injected or not population.estimate(self._seed_variant.id).n:
+        if not self.steering.injected or not population.estimate(self._terms.seed_variant.id).n:
             return None
         variant = self._ledger.variant(self.steering.injected[0])
-        return Ask(ordinal, variant, judge_seed(self._seed, ordinal), Purpose.PERSON)
+        return Ask(ordinal, variant, judge_seed(self._terms.seed, ordinal), Purpose.PERSON)
 
     def _now(self) -> Standing:
         """What the rules for ending look at."""
@@ -262,8 +251,8 @@ class Search:
 
     def _confirmation_asks(self) -> list[Ask]:
         """Champion and seed on the same fresh seeds, all at once, but for those asked for already."""
-        variants = [self._seed_variant]
-        if (champion := self._strategy.champion) not in (None, self._seed_variant.id):
+        variants = [self._terms.seed_variant]
+        if (champion := self._strategy.champion) not in (None, self._terms.seed_variant.id):
             variants.append(self._strategy.population.variant(champion))
         return self._confirmation.asks(self._asks, variants)
 
@@ -275,7 +264,7 @@ class Search:
         for ask in batch:
             if ask.launch:
                 records.append(("expedition", bodies.expedition(self._strategy.escape.expeditions[-1], "started")))
-            records.append(("asked", bodies.asked(ask, self._goal)))
+            records.append(("asked", bodies.asked(ask, self._terms.goal)))
         self._commit(records, [ask.variant for ask in batch])
         for ask in batch:
             self._opened(replace(ask, beside=self._strategy.champion))
@@ -291,7 +280,7 @@ class Search:
 
     def _receive(self, ordinal: int, evaluation: Evaluation) -> None:
         """Tell an evaluation, or keep it safe until those asked before it are told."""
-        if self._cohort and ordinal != min(self._open):
+        if self._terms.cohort and ordinal != min(self._open):
             self._early[ordinal] = evaluation
             self._commit([("evaluated", {"ordinal": ordinal, "evaluation": bodies.evaluated(evaluation)})])
             return
@@ -306,7 +295,7 @@ class Search:
         self._check_seed()
 
     def _check_seed(self) -> None:
-        if self._strategy.population.failed(self._seed_variant.id):
+        if self._strategy.population.failed(self._terms.seed_variant.id):
             said = f"the seed variant fails ({self._seed_failure}), so there is nothing to improve on"
             raise SetupError(f"{said}: put it right, then start another run")
 
@@ -319,17 +308,17 @@ class Search:
         self._watch.told(evaluation, self._strategy.champion)
         self._evaluations += 1
         self._progress.told(outcome)
-        if ask.variant.id == self._seed_variant.id and not evaluation.ok:
+        if ask.variant.id == self._terms.seed_variant.id and not evaluation.ok:
             said = evaluation.feedback.strip().splitlines() or ["the judge says no more"]
             self._seed_failure = "; ".join(dict.fromkeys((said[0], said[-1])))
         return outcome
 
     def _records(self, ask: Ask, evaluation: Evaluation, outcome: Outcome | None) -> list[Record]:
         """What is to be written about an evaluation that was taken in."""
-        standing = bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._goal)
+        standing = bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._terms.goal)
         records: list[Record] = [("told", bodies.told(ask, evaluation, outcome, standing))]
         if outcome and outcome.crowning:
-            records.append(("crowned", bodies.crowned(ask.ordinal, outcome.crowning, self._goal)))
+            records.append(("crowned", bodies.crowned(ask.ordinal, outcome.crowning, self._terms.goal)))
         if outcome and (trip := outcome.expedition):
             records.append(("expedition", bodies.expedition(trip, "settled" if trip.outcome else "extended")))
         return records
@@ -346,8 +335,8 @@ class Search:
                     witness(event)
         self._check_seed()
         self._pace.begin()
-        if self._asks or self._within != self._sandbox:
-            self._commit([*self._unsaid, ("resumed", {"ordinal": self._asks, "sandbox": self._sandbox})])
+        if self._asks or self._within != self._terms.sandbox:
+            self._commit([*self._unsaid, ("resumed", {"ordinal": self._asks, "sandbox": self._terms.sandbox})])
         for ask in [replace(ask, variant=ask.variant.whole(), genome=None) for ask in self._open.values()]:
             self._open[ask.ordinal] = ask
             if ask.ordinal not in self._early:
@@ -371,7 +360,7 @@ class Search:
             ask, admission = self._open.pop(body["ordinal"]), body["admission"]
             self._early.pop(ask.ordinal, None)
             self._strategy.population.foretell(admission["reason"], admission["evicted"])
-            self._fold(ask, bodies.to_evaluation(body["evaluation"], ask.variant.id, self._judge))
+            self._fold(ask, bodies.to_evaluation(body["evaluation"], ask.variant.id, self._terms.judge))
             self._unsaid += self.steering.settle(idle=not self._open)
         elif event.kind in ("run", "resumed"):
             self._within = body.get("sandbox", self._within)
@@ -390,7 +379,7 @@ class Search:
             self._proposer.restore(event.kind, body)
         elif event.kind == "evaluated":
             ask = self._open[body["ordinal"]]
-            self._early[ask.ordinal] = bodies.to_evaluation(body["evaluation"], ask.variant.id, self._judge)
+            self._early[ask.ordinal] = bodies.to_evaluation(body["evaluation"], ask.variant.id, self._terms.judge)
 
     def _commit(self, records: Sequence[Record], variants: Sequence[Variant] = ()) -> None:
         """Write first, then show."""

@@ -19,6 +19,7 @@ from wolf.search import Search
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Ask
+from wolf.terms import Terms
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def captured(toy: Any, tmp_path: Path) -> Callable[..., tuple[Ledger, Search]]:
         ledger = ledger or Ledger.create(tmp_path / "run", {"seed_variant": bench.variant.id}, [bench.variant])
         strategy = bench.strategy("wolf", 0, 40, recall=ledger.variant)
         return ledger, Search(
-            strategy, judge, ledger, Rules(40, goal=Goal.MINIMIZE, alarm=alarm), goal=Goal.MINIMIZE, judge="loss",
-            seed=0, seed_variant=bench.variant, slots=2, mode="cohort", confirmations=0, **how,
+            strategy, judge, ledger, Rules(40, goal=Goal.MINIMIZE, alarm=alarm),
+            Terms(Goal.MINIMIZE, "loss", 0, bench.variant, 2, True, 0), **how,
         )  # fmt: skip
 
     return make

@@ -23,6 +23,7 @@ from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Ask, Purpose
 from wolf.streams import judge_seed
+from wolf.terms import Terms
 
 Trajectory = list[tuple[str, dict[str, Any]]]
 HEADER = {"name": "toy", "strategy": "wolf", "seed": 0, "slots": 2, "judge": "function", "metric": "loss",
@@ -65,8 +66,9 @@ class Bench:
 
         ledger.append = committing  # type: ignore[method-assign]
         return Search(
-            strategy, submit or self.submit, ledger, self.budget, goal=Goal.MINIMIZE, judge="loss", seed=0,
-            seed_variant=self.toy.variant, slots=self.slots, mode=self.mode, confirmations=self.confirmations, **more,
+            strategy, submit or self.submit, ledger, self.budget,
+            Terms(Goal.MINIMIZE, "loss", 0, self.toy.variant, self.slots, self.mode == "cohort", self.confirmations),
+            **more,
         )  # fmt: skip
 
     def truncated(self, ledger: Ledger, seq: int) -> Ledger:

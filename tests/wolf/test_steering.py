@@ -25,6 +25,7 @@ from wolf.search import Search
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Ask
+from wolf.terms import Terms
 
 INCIDENTAL = ("resumed", "stopped", "evaluated", "intervention", "refused", "paused", "continued", "ended")
 Orders = Mapping[int, list[dict[str, Any]]]  # ordinal that is told -> what a person orders then
@@ -77,9 +78,9 @@ class Desk:
         ledger.append = committing  # type: ignore[method-assign]
         strategy = self.toy.strategy(self.strategy, 0, self.rules.evaluations, recall=ledger.variant)
         return Search(
-            strategy, self.submit, ledger, self.rules, goal=Goal.MINIMIZE, judge="loss", seed=0,
-            seed_variant=self.toy.variant, slots=self.slots, mode=self.mode, confirmations=1, observers=[person],
-            able=self.able, checks=self.checks,
+            strategy, self.submit, ledger, self.rules,
+            Terms(Goal.MINIMIZE, "loss", 0, self.toy.variant, self.slots, self.mode == "cohort", 1),
+            observers=[person], able=self.able, checks=self.checks,
         )  # fmt: skip
 
     def run(self, orders: Orders | None = None) -> Ledger:

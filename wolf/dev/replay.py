@@ -99,13 +99,7 @@ def _search(config: Config, events: list[Event], ledger: Ledger) -> Search:
         submit,
         ledger,
         Rules(events[-1].body["evaluations"]),
-        goal=config.judge.goal,
-        judge=config.judge.name,
-        seed=config.search.seed,
-        seed_variant=seed,
-        slots=config.workers.slots,
-        mode="cohort",
-        confirmations=config.confirm.seeds,
+        launch.terms(config, seed),
         proposer=proposer,
     )
 
