@@ -224,8 +224,8 @@ def fragments(text: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("block", [b for b in ALL if b.language == "yaml" and "apiVersion" not in b.text], ids=name)
 def test_every_yaml_block_is_a_configuration(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wolf.workers.slots.width", lambda threads, each: 4)
-    monkeypatch.setattr("wolf.workers.cluster.width", lambda address, threads, each: 4)
+    monkeypatch.setattr("wolf.machines.here.width", lambda threads, each: 4)
+    monkeypatch.setattr("wolf.machines.cluster.width", lambda address, threads, each: 4)
     for said in fragments(block.text):
         whole = {**BEGINNING, **said}
         if "judge" in said:

@@ -23,6 +23,7 @@ from wolf.control.steering import Able, CheckIns
 from wolf.control.stopping import Rules, Stop
 from wolf.errors import LedgerError, UsageError, WolfError
 from wolf.llm.smoking import SmokeRuns
+from wolf.machines import gpus
 from wolf.null import Null
 from wolf.proposing import proposing
 from wolf.search import Search
@@ -38,7 +39,6 @@ from wolf.strategy.optimisers import OPTIMISERS
 from wolf.strategy.sameness import Sameness
 from wolf.strategy.screen import Screen, modelled
 from wolf.terms import Terms
-from wolf.workers import gpus
 from wolf.workers.company import Company
 from wolf.workers.lease import Leases
 from wolf.workers.local import Job, LocalWorkers, Task, Workers
@@ -307,7 +307,7 @@ def _device(config: Config) -> str:
     """What evaluations would run on now: a kind of GPU, or `cpu`."""
     workers = config.workers
     if workers.kind == "ray":
-        from wolf.workers import cluster
+        from wolf.machines import cluster
 
         return cluster.device(workers.address or "auto", workers.threads, workers.gpus_per_job)
     return gpus.device(workers.gpus_per_job)

@@ -19,10 +19,10 @@ from judges.base import JudgeConfig, LocalPath
 from judges.workspace import tree
 from population.evaluation import Goal
 from wolf.errors import ConfigError, SetupError, UsageError
+from wolf.machines.here import cores
 from wolf.settings import kinds, shipped
 from wolf.settings.config import Config, load, schema
 from wolf.settings.target import FROZEN, Target
-from wolf.workers.slots import cores
 
 REPOSITORY = Path(__file__).parents[2]
 GOOD = """\

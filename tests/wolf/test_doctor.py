@@ -14,7 +14,7 @@ from judges.cage import Level
 from wolf.commands import doctor
 from wolf.commands.doctor import Health, examine
 from wolf.errors import LedgerError, SetupError
-from wolf.workers import gpus, slots
+from wolf.machines import gpus, here
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_the_sandbox_is_whole_limited_or_none(find: Any) -> None:
 
 @pytest.mark.parametrize(("load", "health"), [(3.9, Health.OK), (4.1, Health.LIMITED)])
 def test_a_processor_that_is_busy_is_told(find: Any, load: float, health: Health) -> None:
-    cores = (slots, "cores", lambda: [0, 1, 2, 3])
+    cores = (here, "cores", lambda: [0, 1, 2, 3])
     found, said = find("processor", cores, (doctor.os, "getloadavg", lambda: (load, 0.0, 0.0)))
     assert found is health and said.startswith("4 cores, ") and f"{load:.1f}" in said
     assert ("timings will be poor" in said) is (health is Health.LIMITED)

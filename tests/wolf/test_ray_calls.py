@@ -24,6 +24,7 @@ from judges.cage import Level
 from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 from wolf.errors import SetupError
+from wolf.machines import cluster as machines
 from wolf.settings.sections import WorkersConfig
 from wolf.settings.target import Target
 from wolf.workers import cluster, node
@@ -211,8 +212,8 @@ def test_jobs_go_where_there_is_room_and_models_stay_here(ray: LittleRay, root: 
     assert found.ok and f"root {root}; models 0" in found.feedback
     assert ray.options[-1] == {"num_cpus": 1, "num_gpus": 0.0, "resources": {}, "max_retries": 1}
     assert [how["address"] for how in ray.inits] == ["auto"], "connected once"
-    assert (cluster.width("auto", 1, 0), cluster.device("auto", 1, 0)) == (5, "cpu")
-    assert cluster.width("auto", 64, 0) == 1, "the configuration is checked later"
+    assert (machines.width("auto", 1, 0), machines.device("auto", 1, 0)) == (5, "cpu")
+    assert machines.width("auto", 64, 0) == 1, "the configuration is checked later"
 
 
 def test_what_a_job_does_to_its_worker_is_a_result(ray: LittleRay, root: Path) -> None:
@@ -235,7 +236,7 @@ def test_only_one_kind_of_gpu_is_used(ray: LittleRay, root: Path, monkeypatch: p
                     "1 node of Ray, room for 4 jobs of 1 CPU and 0.5 GPU"]  # fmt: skip
     assert "gpu 1; memory 2000000000;" in found.feedback
     assert ray.options[-1]["resources"] == {"accelerator_type:H100": 0.001}
-    assert (cluster.width("auto", 1, 0.5), cluster.device("auto", 1, 0.5)) == (4, "H100")
+    assert (machines.width("auto", 1, 0.5), machines.device("auto", 1, 0.5)) == (4, "H100")
     with pytest.raises(SetupError, match="no node of the Ray cluster has room for a job of 1 CPU and 4 GPU"):
         workers(root, [], gpus_per_job=4, slots=1)
 
@@ -358,26 +359,26 @@ def test_waiting_for_a_node_is_not_silent(ray: LittleRay, root: Path, monkeypatc
 
 def test_no_ray_and_no_cluster_are_sentences(ray: LittleRay, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SetupError, match=r"no Ray cluster answers at workers.address: nowhere \(Could not find any"):
-        cluster.connect("nowhere")
+        machines.connect("nowhere")
     with pytest.raises(SetupError, match=r"no Ray cluster answers at workers.address: 127.0.0.1:1 \("):
-        cluster.connect("127.0.0.1:1")
+        machines.connect("127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SetupError, match="pip install 'auto-wolf"):
-        cluster.connect("auto")
+        machines.connect("auto")
 
 
 def test_a_resumed_run_finds_the_cluster_of_another_night(ray: LittleRay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:2")
     with pytest.raises(SetupError, match="set RAY_ADDRESS to where it is now"):
-        cluster.connect("127.0.0.1:1")
+        machines.connect("127.0.0.1:1")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         now = f"127.0.0.1:{listening.getsockname()[1]}"
         monkeypatch.setenv("RAY_ADDRESS", now)
-        cluster.connect("127.0.0.1:1")
+        machines.connect("127.0.0.1:1")
         assert [how["address"] for how in ray.inits] == [now]
         ray.inits.clear()
         monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-        cluster.connect(now)
+        machines.connect(now)
         assert [how["address"] for how in ray.inits] == [now], "what the run says comes first"
 
 

@@ -15,12 +15,13 @@ from judges.command import CommandJudge
 from population.variant import Variant
 from wolf import cli, launch
 from wolf.errors import ConfigError, SetupError, UsageError
+from wolf.machines import gpus
+from wolf.machines.here import cores
 from wolf.settings.config import load
 from wolf.settings.sections import WorkersConfig
-from wolf.workers import gpus
 from wolf.workers.lease import Leases
 from wolf.workers.local import Job, LocalWorkers, Task
-from wolf.workers.slots import Slot, cores, lease
+from wolf.workers.slots import Slot, lease
 
 FOUR = [f"{n}, GPU-{letter * 4}, NVIDIA H100, 81559" for n, letter in enumerate("abcd")]
 MIXED = [*FOUR[:3], "3, GPU-dddd, Tesla T4, 15360"]

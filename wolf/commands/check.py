@@ -118,7 +118,7 @@ def _own_judge(judge: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[s
 
 def _crowded(config: Config) -> Iterator[str]:
     """Says so where more is to run at a time than this machine has cores for."""
-    from wolf.workers.slots import cores
+    from wolf.machines.here import cores
 
     workers, here = config.workers, len(cores())
     if (

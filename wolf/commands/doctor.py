@@ -78,7 +78,7 @@ def _sandbox() -> Finding:
 
 
 def _processor() -> Finding:
-    from wolf.workers.slots import cores
+    from wolf.machines.here import cores
 
     count, load = len(cores()), os.getloadavg()[0]
     if load > count:
@@ -94,7 +94,7 @@ def _memory() -> Finding:
 
 def _gpu() -> Finding:
     """Ask the driver, not torch: importing torch takes seconds."""
-    from wolf.workers import gpus
+    from wolf.machines import gpus
 
     there = gpus.found()
     if not there:

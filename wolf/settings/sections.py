@@ -20,8 +20,8 @@ from pydantic import (
 )
 
 from population.ranges import Range
+from wolf.machines import here
 from wolf.settings import shipped
-from wolf.workers import slots
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -225,10 +225,10 @@ def _slots(value: Any, before: Mapping[str, Any]) -> Any:
         return value
     threads, each = before.get("threads", 1), before.get("gpus_per_job", 0.0)
     if before.get("kind") == "ray":
-        from wolf.workers import cluster
+        from wolf.machines import cluster
 
         return cluster.width(before.get("address") or "auto", threads, each)
-    return slots.width(threads, each)
+    return here.width(threads, each)
 
 
 def _divides(value: float) -> float:
@@ -284,6 +284,6 @@ class WorkersConfig(Section):
             raise ValueError("pin is for kind: local; Ray says how many cores a job has, not which")
         if self.pin and not hasattr(os, "sched_setaffinity"):
             raise ValueError("pin needs Linux; leave it out")
-        if self.kind == "local" and self.slots > (most := slots.most()):
+        if self.kind == "local" and self.slots > (most := here.most()):
             raise ValueError(f"{self.slots} slots share this machine's memory, and {most} at most get enough to start")
         return self

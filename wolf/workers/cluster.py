@@ -9,10 +9,8 @@ the process that started the run. If that is killed, Ray ends its jobs, and `wol
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from population.evaluation import Evaluation, Status
 from wolf.errors import SetupError
+from wolf.machines.cluster import KIND, able_nodes, connect, nodes
 from wolf.workers import node
 from wolf.workers.local import Job, Task
 
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
     from wolf.settings.sections import WorkersConfig
     from wolf.settings.target import Target
 
-KIND = "accelerator_type:"  # Ray's resource that names the GPUs of a node
 LOOK_SECONDS = 10.0  # how often a job that has no answer looks whether any node could still run it
-CONNECT_SECONDS = 10.0
 REPEATS = 1  # of a job whose worker or node is lost
 
 
@@ -63,7 +60,7 @@ class RayWorkers:
         """
         self._say = say
         ray = connect(self._config.address or "auto")
-        kind, able = _able(ray, self._config.threads, self._config.gpus_per_job)
+        kind, able = able_nodes(ray, self._config.threads, self._config.gpus_per_job)
         if not able:
             raise SetupError(f"no node of the Ray cluster has room for a job of {_needs(self._config)}")
         include = getattr(self._task.judge, "include", ())
@@ -75,7 +72,7 @@ class RayWorkers:
         self._options = {"num_cpus": self._config.threads, "num_gpus": self._config.gpus_per_job,
                          "resources": {KIND + kind: 0.001} if kind else {}, "max_retries": REPEATS}  # fmt: skip
         self._expected = self._checked(ray, able)
-        others = {k for _, k, _ in _nodes(ray, self._config.threads, self._config.gpus_per_job)} - {kind}
+        others = {k for _, k, _ in nodes(ray, self._config.threads, self._config.gpus_per_job)} - {kind}
         if kind and others:
             say(f"only the nodes with {kind} are used: scores on {', '.join(sorted(others))} would not compare")
         each = _needs(self._config)
@@ -156,101 +153,16 @@ class RayWorkers:
         with self._lock:
             if time.monotonic() < self._complained + 6 * LOOK_SECONDS:
                 return
-            if not _able(ray, self._config.threads, self._config.gpus_per_job)[1]:
+            if not able_nodes(ray, self._config.threads, self._config.gpus_per_job)[1]:
                 self._complained = time.monotonic()
                 self._say("no node of the Ray cluster has room for a job: waiting for one; Ctrl-C stops, and "
                           "`wolf resume` goes on")  # fmt: skip
-
-
-def connect(address: str) -> Any:
-    """The module `ray`, connected.
-
-    Raises:
-        SetupError: if Ray is not installed, or no cluster answers.
-    """
-    try:
-        import ray
-    except ImportError:
-        raise SetupError("workers.kind: ray needs Ray: pip install 'auto-wolf[ray]'") from None
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        try:
-            ray.init(address=_reachable(address), log_to_driver=False, logging_level="ERROR")
-        except (OSError, RuntimeError, ValueError) as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise SetupError(
-                f"no Ray cluster answers at workers.address: {address} ({said[0]}); start one with `ray start --head`, "
-                "set RAY_ADDRESS to where it is now, or use workers.kind: local"
-            ) from error
-    return ray
-
-
-def _reachable(address: str) -> str:
-    """`address`, or RAY_ADDRESS if nobody listens there: a run that is resumed knows only its first cluster.
-
-    Raises:
-        OSError: if nobody listens at either; Ray itself would try for minutes.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "/" in host:
-        return address
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-        return address
-    except OSError:
-        elsewhere = os.environ.get("RAY_ADDRESS", address)
-        if elsewhere == address:
-            raise
-        return _reachable(elsewhere)
-
-
-def width(address: str, threads: int, gpus_per_job: float) -> int:
-    """How many jobs fit on the cluster at a time; at least 1.
-
-    Raises:
-        SetupError: see `connect`.
-    """
-    return max(1, sum(_able(connect(address), threads, gpus_per_job)[1].values()))
-
-
-def device(address: str, threads: int, gpus_per_job: float) -> str:
-    """The kind of GPU, as Ray calls it, of the nodes that would be used now, or `cpu`.
-
-    Raises:
-        SetupError: see `connect`.
-    """
-    return _able(connect(address), threads, gpus_per_job)[0] or "cpu"
 
 
 def _on_node(charge: node.Charge, expected: node.Facts, job: Job) -> Evaluation:
     import ray
 
     return node.run(charge, expected, ray.get_runtime_context().get_node_id(), job)
-
-
-def _able(ray: Any, threads: int, gpus_per_job: float) -> tuple[str, dict[str, int]]:
-    """The kind of GPU with the most room (empty: no GPUs are asked for), and the room of its nodes by id."""
-    found = _nodes(ray, threads, gpus_per_job)
-    room: Counter[str] = Counter()
-    for _, kind, jobs in found:
-        room[kind] += jobs
-    best = min(room, key=lambda kind: (-room[kind], kind), default="")
-    return best, {id: jobs for id, kind, jobs in found if kind == best}
-
-
-def _nodes(ray: Any, threads: int, gpus_per_job: float) -> list[tuple[str, str, int]]:
-    """Nodes that are alive and have room: id, kind of GPU, jobs at a time."""
-    found = []
-    for each in ray.nodes():
-        has = each["Resources"]
-        jobs = int(has.get("CPU", 0) // threads)
-        kind = ""
-        if gpus_per_job:
-            jobs = min(jobs, int(has.get("GPU", 0) / gpus_per_job + 1e-9))
-            kind = next((name.removeprefix(KIND) for name in sorted(has) if name.startswith(KIND)), "")
-        if each["Alive"] and jobs:
-            found.append((each["NodeID"], kind, jobs))
-    return found
 
 
 def _needs(config: WorkersConfig) -> str:

@@ -22,8 +22,9 @@ from judges.base import JudgeError
 from judges.cage import HOUSE, Level
 from judges.workspace import tree
 from population.evaluation import Evaluation
+from wolf.machines.here import SHARED, memory
 from wolf.workers.local import Job, Task, evaluate, remove
-from wolf.workers.slots import SHARED, Slot, memory
+from wolf.workers.slots import Slot
 
 if TYPE_CHECKING:
     from wolf.settings.target import Target
