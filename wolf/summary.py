@@ -54,18 +54,21 @@ class Summary:
             "seconds": seconds,
             "reason": reason,
         }
-        failed = len(self.confirmation.losses(champion)) < self.confirmation.count
+        failed = any(
+            len(self.confirmation.losses(one)) < self.confirmation.count for one in (champion, self.seed_variant)
+        )
         return {**said, "warning": _warning(ledger, said, failed)}
 
     def _gain(self, champion: str) -> Gain | None:
         """The champion's lead over the seed on fresh seeds; without an interval where readings never vary.
 
-        That the seed's own never did (noise 0) is not enough: the champion's may, or fail.
+        That the seed's own never did (noise 0) is not enough: the champion's may, or either may fail.
         """
         if champion == self.seed_variant:
             return Gain(0.0, 0.0, 0.0)
         seed, best = self.confirmation.losses(self.seed_variant), self.confirmation.losses(champion)
-        steady = len({*seed}) == len({*best}) == 1 and len(best) == self.confirmation.count
+        complete = len(seed) == len(best) == self.confirmation.count
+        steady = complete and len({*seed}) == len({*best}) == 1
         if steady and self.strategy.population.noise == 0.0:
             return Gain(seed[0] - best[0], seed[0] - best[0], seed[0] - best[0])
         return gain(seed, best)

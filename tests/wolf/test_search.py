@@ -176,22 +176,25 @@ def test_a_seed_that_nothing_beats_is_the_champion(toy, folder) -> None:
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.0])
+@pytest.mark.parametrize("who", ["champion", "seed"])
 @pytest.mark.parametrize(("fail", "readings"), [(5, 0), (4, 1), (3, 2), (1, 4)])
-def test_a_confirmation_that_fails_is_no_reading_and_is_said(toy, folder, noise, fail: int, readings: int) -> None:
+def test_a_confirmation_that_fails_is_no_reading_and_is_said(
+    toy, folder, noise, who: str, fail: int, readings: int
+) -> None:
     bench = Bench(toy(noise=noise), folder, confirmations=5)
     failing = {judge_seed(0, i, "fresh") for i in range(fail)}
 
     def submit(ask: Ask) -> Future[Evaluation]:
         done = bench.submit(ask)
-        if ask.seed in failing and ask.variant.id != bench.toy.variant.id:
+        if ask.seed in failing and (ask.variant.id == bench.toy.variant.id) == (who == "seed"):
             done = Future()
             done.set_result(Evaluation(ask.variant.id, "loss", Status.CRASHED, feedback="it diverged", seed=ask.seed))
         return done
 
     summary = bench.search(ledger := bench.create(), submit).run()
-    fresh, said = summary["champion"]["fresh"], verdict(Run.of(ledger.events()))
+    fresh, said = summary[who]["fresh"], verdict(Run.of(ledger.events()))
     assert (fresh["n"] if fresh else 0) == readings
-    warning = f"WARNING: {fail} of 5 fresh readings of the champion failed and do not count (crashed: it diverged)"
+    warning = f"WARNING: {fail} of 5 fresh readings of the {who} failed and do not count (crashed: it diverged)"
     assert said.warning == summary["warning"] == warning and said.sentence.endswith(f" {warning}.")
     if readings < 2:
         assert (summary["gain"], said.gain, said.kind) == (None, None, "none"), "no gain by the scores it was picked by"

@@ -24,13 +24,13 @@ class Verdict:
     """The outcome of a run so far.
 
     Attributes:
-        kind: `gain`, `noise`, `loss`, `seed` (the champion is the seed), or `none` (nothing was scored, or the champion
-            failed where it was to be confirmed).
+        kind: `gain`, `noise`, `loss`, `seed` (the champion is the seed), or `none` (nothing was scored, or champion or
+            seed failed where the gain was to be confirmed).
         sentence: the outcome in one sentence, with its interval; then the warning, if there is one.
         fresh: whether it rests on fresh seeds. If not, it rests on the scores that the champion was picked by.
         gain: champion over seed.
-        warning: that fresh readings of the champion failed, or that the hold-out confirms less than half of the gain
-            that the judges see; else empty.
+        warning: that fresh readings of champion or seed failed, or that the hold-out confirms less than half of the
+            gain that the judges see; else empty.
     """
 
     kind: str
@@ -89,13 +89,14 @@ def _found(run: Run) -> Verdict:
 
 
 def _failed(run: Run) -> str:
-    """That the champion failed on fresh seeds: what is left flatters it, for it is the lucky part."""
-    told = run.confirmations(run.champion) if run.final else []
-    failed = [one for one in told if not one.ok]
-    if not failed:
-        return ""
-    count = f"{len(failed)} of {len(told)} fresh readings of the champion failed and do not count"
-    return f"WARNING: {count} ({failed[-1].failure})"
+    """That champion or seed failed on fresh seeds: what is left flatters that one, for it is the lucky part."""
+    parts, why = [], ""
+    for name, id in (("champion", run.champion), ("seed", run.header.seed_variant)):
+        told = run.confirmations(id) if run.final else []
+        if failed := [one for one in told if not one.ok]:
+            parts.append(f"{len(failed)} of {len(told)} fresh readings of the {name}")
+            why = why or failed[-1].failure
+    return f"WARNING: {' and '.join(parts)} failed and do not count ({why})" if parts else ""
 
 
 def _warning(run: Run) -> str:
