@@ -15,7 +15,7 @@ from pydantic import Field
 
 from judges.base import Context, JudgeConfig, JudgeError
 from judges.command import CommandJudge
-from judges.imports import absent
+from judges.imports import absent, located
 from judges.metrics import NAME
 from judges.sandbox import Access
 from population.evaluation import Evaluation, Goal
@@ -80,19 +80,25 @@ class FunctionJudge(JudgeConfig):
         self.check(root)
 
     def check(self, root: Path) -> None:
-        """Whether the target, the function's file and the function are there.
+        """Whether the target, the function's file or module, and the function are there.
 
         Raises:
             JudgeError: if one is not.
         """
         self._command().check(root)
-        for key, call in (("call", self.call), ("smoke", self.smoke or "")):
-            place, _, name = call.partition(":")
-            if not place.endswith(".py"):
+        for key, call in (("call", self.call), ("smoke", self.smoke)):
+            if call is None:
                 continue
-            if not (root / place).is_file():
-                raise JudgeError(f"judge.{key} names {place}, which is not in the target {root}")
-            if hint := absent(root / place, name):
+            place, _, name = call.partition(":")
+            if place.endswith(".py"):
+                file = root / place if (root / place).is_file() else None
+                where = f"which is not in the target {root}"
+            else:
+                file = None if "/" in place else located(place, root)
+                where = f"and there is no such module, neither in the target {root} nor installed beside Auto Wolf"
+            if file is None:
+                raise JudgeError(f"judge.{key} names {place}, {where}")
+            if hint := absent(file, name):
                 raise JudgeError(f"judge.{key} names {name}, which is not in {place}: {hint}")
 
     def evaluate(self, variant: Variant, context: Context) -> Evaluation:

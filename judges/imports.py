@@ -6,7 +6,7 @@ import ast
 import difflib
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
@@ -62,8 +62,36 @@ def _known(name: str, folder: PurePosixPath, files: Mapping[str, str], root: Pat
         return False
 
 
+def located(name: str, root: Path) -> Path | None:
+    """Where a module lies, in `root` or installed, or the name of one without a file; None if it is nowhere.
+
+    Nothing is imported: a package is looked into, not run.
+    """
+    first, *rest = name.split(".")
+    if inside := _module(root, [first, *rest]):
+        return inside
+    try:
+        spec = find_spec(first)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin or first)
+    return next(filter(None, (_module(Path(place), rest) for place in spec.submodule_search_locations or ())), None)
+
+
+def _module(folder: Path, parts: Sequence[str]) -> Path | None:
+    """The file of a module below a folder, or the folder of a package without one."""
+    place = folder.joinpath(*parts)
+    files = [place / "__init__.py", place.with_name(f"{place.name}.py"), *place.parent.glob(f"{place.name}.*.so")]
+    return next((file for file in files if file.is_file()), None) or (place if place.is_dir() else None)
+
+
 def absent(file: Path, name: str) -> str:
     """What a file of Python has instead of `name`; empty where it has it, or where only running it would tell."""
+    if file.suffix != ".py":
+        return ""
     names, functions = _bound(file)
     if not names or name in names:
         return ""

@@ -54,11 +54,19 @@ FEW_KNOBS = 4  # with fewer, `statements: auto` lets perturbations touch the cod
 
 
 def create(config: Config, level: Level, run_dir: Path | None = None) -> Ledger:
-    """A new run directory with its ledger, below `config.runs` or where it is said; candidates will be in `level`."""
+    """A new run directory with its ledger, below `config.runs` or where it is said; candidates will be in `level`.
+
+    Raises:
+        UsageError: if nothing can be varied.
+        JudgeError: if the judge lacks something here.
+    """
     from wolf import version
 
     target = Target.of(config.target)
     seed = target.seed()
+    operators(config, Space.of(seed.files, config.target.knobs), [*seed.files])
+    if config.workers.kind == "local":  # the nodes of a cluster may have what is missing here
+        config.judge.check(target.root)
     header = {
         "format": 1,
         "version": version(),

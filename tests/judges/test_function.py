@@ -132,6 +132,31 @@ def test_a_missing_file_is_a_broken_setup(tmp_path: Path) -> None:
         FunctionJudge(call="judge.py:score").prepare(tmp_path, print)
 
 
+@pytest.mark.parametrize("call", ["nope.module:f", "nope:f", "tools.nope:f", "tools/judge:score", "json.nope:loads"])
+@pytest.mark.parametrize("key", ["call", "smoke"])
+def test_a_missing_module_is_a_broken_setup(tmp_path: Path, call: str, key: str) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/judge.py").write_text(SCORE)
+    judge = FunctionJudge(**{"call": "tools.judge:score", key: call})
+    with pytest.raises(JudgeError, match=f"^judge.{key} names {call.partition(':')[0]}, and there is no such module"):
+        judge.check(tmp_path)
+
+
+def test_a_module_is_looked_into_and_not_run(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/judge.py").write_text("raise SystemExit('it ran')\ndef score(folder, seed): ...\n")
+    FunctionJudge(call="tools.judge:score").check(tmp_path)
+    with pytest.raises(JudgeError, match=re.escape("which is not in tools.judge: did you mean score?")):
+        FunctionJudge(call="tools.judge:scores").check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "call", ["json:loads", "json.decoder:JSONDecoder", "math:sin", "numpy.linalg:norm", "sys:exit"]
+)
+def test_a_function_may_be_installed(tmp_path: Path, call: str) -> None:
+    FunctionJudge(call=call).check(tmp_path)
+
+
 def test_a_call_has_a_shape() -> None:
     with pytest.raises(ValueError, match="call"):
         FunctionJudge(call="judge.py")
