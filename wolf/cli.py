@@ -12,11 +12,11 @@ import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from wolf import _guard
+from wolf import _guard, misuse
 from wolf.errors import WolfError
 
 # Before numpy is imported: with several threads sums differ in their last digits, and one seed would lead elsewhere
@@ -76,6 +76,15 @@ class Wolf(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """What stands before the command."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            _refuse(error)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -100,11 +109,8 @@ class Wolf(click.Group):
         except KeyboardInterrupt:  # before or after a search, which has its own way of stopping
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one is answered already
             ctx.exit(130)
-        except click.BadParameter as error:
-            if not (said := expected(error)):
-                raise
-            click.echo(said, err=True)
-            ctx.exit(2)
+        except click.UsageError as error:
+            _refuse(error)
         except Exception as error:
             code = exit_code(error)
             if code is None or ctx.params.get("debug"):
@@ -113,23 +119,12 @@ class Wolf(click.Group):
             ctx.exit(code)
 
 
-def expected(error: click.BadParameter) -> str:
-    """What is wrong with the value of an option or argument, in a sentence like all others; empty if there is none."""
-    kind = error.param.type if error.param else None
-    if isinstance(kind, click.Choice):
-        wanted = f"one of {', '.join(kind.choices)}"
-    elif isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
-        low, high = getattr(kind, "min", None), getattr(kind, "max", None)
-        least = "" if low is None else f"{'more than' if getattr(kind, 'min_open', False) else 'at least'} {low}"
-        bounds = " and ".join(filter(None, (least, "" if high is None else f"at most {high}")))
-        wanted = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
-        wanted += f" of {bounds}" if bounds else ""
-    elif isinstance(kind, click.Path):  # that is not there, is a folder, cannot be read
-        return error.message[:1].lower() + error.message[1:].rstrip(".")
-    else:
-        return ""
-    option = error.param.opts[0] if error.param else ""
-    return f"{option}: expected {wanted}, found {error.message.partition(' is not ')[0]}"
+def _refuse(error: click.UsageError) -> NoReturn:
+    """End with a sentence about a command line that cannot be understood; help that was asked for is no refusal."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        raise error
+    click.echo(misuse.sentence(error), err=True)
+    raise click.exceptions.Exit(error.exit_code)
 
 
 def sentence(error: Exception) -> str:

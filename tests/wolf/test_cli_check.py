@@ -189,9 +189,27 @@ def test_check_says_what_a_range_without_its_colon_is_worth(here: Path) -> None:
             ["export", "--format", "git2"],
             "--format: expected one of jsonl, csv, parquet, git, results.tsv, found 'git2'",
         ),
+        (["run"], "CONFIG is missing: expected `wolf run CONFIG [KEY=VALUE]...`; `wolf run --help` says more"),
+        (
+            ["tell", "x", "veto"],
+            "VARIANT is missing: expected `wolf tell RUN veto VARIANT`; `wolf tell RUN veto --help` says more",
+        ),
+        (["calibrate", "x"], "--pairs is missing: `wolf calibrate --help` says what it takes"),
+        (["top", "x", "y"], "there is no place for `y`: expected `wolf top [RUN]`; `wolf top --help` says more"),
+        (["top", "--jsn"], "there is no option --jsn; did you mean --json?"),
+        (
+            ["run", "x", "--evaluations", "5"],
+            "there is no option --evaluations; `wolf run --help` lists those that there are; keys of the file have no "
+            "dashes: `budget.evaluations=20`",
+        ),
+        (["top", "--count"], "--count: expected a value behind it"),
+        (["--nope"], "there is no option --nope; `wolf --help` lists those that there are"),
+        (["--debug"], "missing command: `wolf --help` lists them all"),
+        (["dev", "nope"], "no such command 'nope': `wolf dev --help` lists them all"),
+        (["rnu"], "there is no command 'rnu'; did you mean `wolf run`?"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_one_sentence(arguments: list[str], sentence: str) -> None:
+def test_what_cannot_be_understood_is_answered_by_one_sentence(arguments: list[str], sentence: str) -> None:
     result = wolf(*arguments)
     assert (result.exit_code, result.stderr) == (2, f"{sentence}\n")
 
@@ -225,6 +243,23 @@ def test_errors_are_sentences_with_exit_codes(here: Path, arguments: list[str], 
     with pytest.raises((WolfError, JudgeError)) as raised:
         CliRunner().invoke(cli.main, ["--debug", *arguments], catch_exceptions=False)
     assert cli.exit_code(raised.value) == code
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "sentence"),
+    [
+        (
+            ["judge.call=gone.module:score"],
+            3,
+            "judge.call names gone.module, and there is no such module, neither in the",
+        ),
+        (["target.files=[memo.md]", "search.statements=off"], 2, "memo.md: no knobs, so there is nothing to vary"),
+    ],
+)
+def test_a_run_that_cannot_start_announces_nothing(here: Path, keys: list[str], code: int, sentence: str) -> None:
+    result = wolf("run", "task.yaml", *keys)
+    assert result.exit_code == code and sentence in result.stderr
+    assert not result.stdout and not (here / "runs").exists()
 
 
 def test_a_judge_that_evolves_is_noted(here: Path) -> None:

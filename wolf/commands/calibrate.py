@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("config")
-@click.argument("overrides", nargs=-1)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--pairs", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="CSV: won,lost or a,b,impressions_a,clicks_a,impressions_b,clicks_b; optionally group.")  # fmt: skip
 @click.option(
