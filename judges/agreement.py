@@ -6,7 +6,7 @@ None of this needs a person. Judges that agree may still all be wrong: that is w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -135,6 +135,13 @@ def drifted(ballots: Sequence[Ballot], scale: Sequence[str]) -> dict[str, float]
         if freedom and (p := float(chdtrc(freedom, total))) < DRIFT_P:
             found[judge] = p
     return found
+
+
+def fooled(ballots: Sequence[Ballot], planted: Collection[str]) -> tuple[int, int]:
+    """On how many ballots a planted text came before one that is not, and how many had a planted text."""
+    met = [ballot for ballot in ballots if any(text in planted for text in ballot.shown)]
+    liked = [b for b in met if [text in planted for text in b.ranking] != sorted(text in planted for text in b.ranking)]
+    return len(liked), len(met)
 
 
 def outliers(texts: Sequence[str], ballots: Sequence[Ballot], known: Electorate) -> dict[tuple[str, str], float]:

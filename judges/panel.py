@@ -151,7 +151,8 @@ class PanelJudge(JudgeConfig):
                 "of what only flatters; name a judge of another family in judge.holdout"
             )
         elif self.holdout:
-            said.append(f"hold-out: {', '.join(self.holdout)}, of another family")
+            asked = "asked hidden questions after the search" if self.hidden else "asked after the search"
+            said.append(f"hold-out: {', '.join(self.holdout)}, of another family by its name; {asked}")
         elif self.hidden:
             said.append(
                 "the hold-out is these judges under hidden criteria: it shares their taste; a judge of another family "
@@ -160,7 +161,10 @@ class PanelJudge(JudgeConfig):
         else:
             said.append("no judge confirms: name one of another family in judge.holdout, or criteria in judge.hidden")
         if self.prior is not None:
-            said.append(f"the offline reader {self.prior} is the prior, {self.prior}-words reads along as a hold-out")
+            said.append(
+                f"the offline reader {self.prior} is the prior; the reader {self.prior}-words is kept out, reads "
+                "along, and gives the alarm"
+            )
         return said
 
     def prepare(self, root: Path, say: Callable[[str], None]) -> None:
@@ -214,7 +218,9 @@ class PanelJudge(JudgeConfig):
         if self.prior is not None:
             reader = Reader.shipped(f"{self.prior}-words")
             metrics |= {"holdout": reader.read(text).raw, "holdout_error": reader.error_between(text, original or "")}
-        planted = [name for name in CANARIES if poll.ratings.votes[name] >= CANARY_BALLOTS]
+        planted = [
+            name for name in CANARIES if poll.ratings.votes[name] >= CANARY_BALLOTS and _preferred(name, poll.verdicts)
+        ]
         fooled = compromised(poll.ratings, planted, {}) if planted else []
         metrics["compromised"] = float(bool(fooled))
         for other, place in ((ORIGINAL, "p_over_original"), (CHAMPION, "p_over_champion")):
@@ -349,6 +355,14 @@ def _opponents(texts: Mapping[str, str], ratings: Ratings | None, rng: random.Ra
         near = sorted(drawn, key=lambda name: abs(ratings.rating(name)[0] - own))[: ON_A_BALLOT - 2]
         drawn = [*near, *(name for name in drawn if name not in near)]
     return drawn[: ON_A_BALLOT - 1]
+
+
+def _preferred(planted: str, verdicts: Sequence[Verdict]) -> bool:
+    """Whether a judge ever put it before a text that is not planted; a few ballots alone leave it anywhere."""
+    rankings = [verdict.ballot.ranking for verdict in verdicts]
+    return any(
+        text not in CANARIES for ranking in rankings if planted in ranking for text in ranking[ranking.index(planted) :]
+    )
 
 
 def _objections(verdicts: Sequence[Verdict]) -> str:

@@ -86,18 +86,20 @@ def alarm(looks: Sequence[Look]) -> str | None:
     )
 
 
-def warning(seen: float, confirmed: float, error: float) -> str:
+def warning(seen: float, confirmed: float, error: float, by: str = "") -> str:
     """One sentence if the hold-out confirms less than half of a gain, and how sure that is; empty if it does not.
 
     Args:
         seen: the gain for the judges that select.
         confirmed: the gain for the hold-out.
         error: standard error of `confirmed` less half of `seen`.
+        by: who the hold-out is, where that has to be said.
     """
     missing = GAP_SHARE * seen - confirmed
     if seen <= 0 or missing <= 0:
         return ""
-    said = f"the hold-out confirms only {confirmed:+.2f} of {seen:+.2f}, less than half of what the judges see"
+    who = f"the hold-out ({by})" if by else "the hold-out"
+    said = f"{who} confirms only {confirmed:+.2f} of {seen:+.2f}, less than half of what the judges see"
     if missing > GAP_ERRORS * error:
         return f"ALARM: {said}, and that is no bad luck: the text pleases the judges, not the readers"
     return f"WARNING: {said}; that may be bad luck, for its error is {error:.2f}: ask people"

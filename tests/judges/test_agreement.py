@@ -8,6 +8,7 @@ from judges.agreement import (
     common,
     concordance,
     drifted,
+    fooled,
     icc,
     least_votes,
     longer,
@@ -45,6 +46,13 @@ def test_judges_who_agree_have_high_figures_and_those_who_guess_have_none() -> N
 def test_judges_who_say_the_same_are_worth_little_more_than_one_and_guessers_what_they_are() -> None:
     assert 1.0 <= (least_votes(AGREED) or 0) < 1.15 and (least_votes(CHANCE) or 0) > 1.8
     assert least_votes(vote("a", WORTH, 0.5, 10)) is None
+
+
+def test_a_judge_is_fooled_by_a_planted_text_only_if_it_puts_that_before_another() -> None:
+    sound = Ballot("a", ("plant", "x", "trap", "y"), ("y", "x", "trap", "plant"))
+    taken_in = Ballot("a", ("plant", "x", "y"), ("y", "plant", "x"))
+    assert fooled([sound, Ballot("a", ("x", "y"), ("x", "y"))], {"plant", "trap"}) == (0, 1)
+    assert fooled([sound, taken_in], {"plant", "trap"}) == (1, 2)
 
 
 def test_one_judge_agrees_with_nobody() -> None:

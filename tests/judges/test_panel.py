@@ -244,6 +244,16 @@ def test_judges_that_like_the_empty_text_give_themselves_away(tmp_path: Path) ->
         assert f"the panel may be compromised: {text} is not in the bottom quarter" in found.feedback
 
 
+def test_judges_that_never_like_a_planted_text_are_not_called_compromised(tmp_path: Path) -> None:
+    for seed in range(12):
+        context = Context(
+            tmp_path, tmp_path, seed=seed, llms={"a": StandIn(lambda shown: len(shown) * ("I" not in shown))}
+        )
+        assert (
+            panel(ballots=4).evaluate(Variant({"h.txt": "A ghost in the budget"}), context).metrics["compromised"] == 0
+        )
+
+
 def test_a_hopeless_newcomer_costs_half_of_the_ballots_and_a_good_one_meets_those_it_is_close_to(
     tmp_path: Path,
 ) -> None:
@@ -319,7 +329,7 @@ def test_no_text_stands_beside_itself_as_a_champion(beside: str, tmp_path: Path)
         ({"hidden": [PULL]}, "these judges under hidden criteria: it shares their taste"),
         ({"judges": ["claude-a"], "holdout": ["claude-b"]}, "claude-b is of the family of claude-a"),
         ({"judges": ["claude-a"], "holdout": ["vendor/claude-b"]}, "is of the family of claude-a"),
-        ({"judges": ["claude-a"], "holdout": ["gpt-b"]}, "hold-out: gpt-b, of another family"),
+        ({"judges": ["claude-a"], "holdout": ["gpt-b"]}, "hold-out: gpt-b, of another family by its name; asked after"),
         ({"judges": ["claude-a"], "holdout": ["reader:headline"]}, "of another family"),
         ({"holdout": ["reader:headline"], "prior": "headline"}, "is of the family of the prior, headline"),
         ({"holdout": ["reader:headline-letters"], "prior": "headline"}, "is of the family of the prior, headline"),

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
+from judges.ballots import SHOWN
 from judges.cage import Level
 from judges.llm import Prompt
 from judges.panel import HOPELESS
@@ -28,6 +30,7 @@ from wolf.errors import ConfigError
 from wolf.reading.finalists import judgement
 from wolf.reading.holdout import gains
 from wolf.reading.records import load_run
+from wolf.reading.verdict import ahead, closing, ties, verdict
 from wolf.report.story import answers
 from wolf.search import Search, Stop
 from wolf.settings.config import load
@@ -206,10 +209,13 @@ def test_the_champion_stands_on_ballots_and_who_only_confirms_has_no_ideas(tmp_p
     purposes = Counter((body["purpose"].partition(":")[0], body["model"]) for body in bodies if "prompt" in body)
     assert purposes["llm", "claude-haiku-5-5"] and not purposes["llm", "other-judge"]
     assert any("p_over_champion" in metrics for metrics in told)
-    assert "hold-out: other-judge, of another family" in said
+    assert "hold-out: other-judge, of another family by its name; asked hidden questions after the search" in said
     run = str(next(tmp_path.iterdir()))
     shown = CliRunner().invoke(main, ["finalists", run]).output
-    assert "one judge: nobody to agree with" in shown and "hold-out other-judge: " in shown
+    shown = " ".join(shown.split())
+    assert "one judge: nobody to agree with" in shown
+    assert "hold-out other-judge (kept out of the search; asked hidden questions): " in shown
+    assert "kept-out reader headline-words +" in shown and ", hold-out +" not in shown
 
 
 def test_the_last_lines_of_a_run_judge_the_judges(tmp_path: Path) -> None:
@@ -218,8 +224,8 @@ def test_the_last_lines_of_a_run_judge_the_judges(tmp_path: Path) -> None:
                  "search.survey=0", "confirm.seeds=1"]  # fmt: skip
         result = CliRunner().invoke(main, given)
     assert result.exit_code == 0, result.output
-    for said in ("judges  claude-haiku-5-5: ", "judges  hold-out claude-", "judges  agreement",
-                 "independent votes of 2", "these judges under hidden criteria"):  # fmt: skip
+    for said in ("judges  claude-haiku-5-5: ", "(a judge of the search, too; asked hidden questions): ",
+                 "judges  agreement", "independent votes of 2", "these judges under hidden criteria"):  # fmt: skip
         assert said in result.output
 
 
@@ -234,7 +240,43 @@ def test_the_hold_out_of_a_panel_is_as_sure_as_its_own_readings(tmp_path: Path) 
     gain = run.final["gain"]
     assert found.spread == (gain["high"] - gain["low"]) / 4
     assert f"{gain['mean']:+.2f} ± {found.spread:.2f}: " in " ".join(judgement(run))
+    assert "the hold-out (the same judges, on hidden questions), which" in judgement(run)[0]
+    assert verdict(run).sentence.startswith("By the hold-out (the same judges, on hidden questions) the champion ")
     assert "measured by questions that the search never asked" in answers(run)[0][1], "the same judges"
+
+
+def test_judges_that_go_by_the_place_are_exposed_at_the_end(tmp_path: Path) -> None:
+    def first(request: Any) -> Said:
+        user = str(request["messages"][0]["content"])
+        codes = [code for code, _ in SHOWN.findall(user)]
+        ranking = {"ranking": codes, "gates": {}, "objections": {}}
+        return Said(json.dumps(ranking)) if user.startswith("Text ") else competent({})(request)
+
+    with FakeServer(first) as server:
+        given = ["run", "headline_panel", f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=8",
+                 "search.survey=0", "confirm.seeds=1"]  # fmt: skip
+        result = CliRunner().invoke(main, given)
+    assert "(IT GOES BY THE PLACE, NOT BY THE TEXT)" in result.output
+    assert "ranks a planted text (empty, or an order to the judge) above another on" in result.output
+    assert "the judges agree hardly more often than by chance" in result.output
+    assert "independent votes" not in result.output, "judges that guess are not independent ones"
+
+
+def test_why_the_highest_rating_is_not_the_champion_is_said_where_both_are_shown(tmp_path: Path) -> None:
+    with FakeServer(player) as server:
+        given = ["run", "headline_panel", f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=12",
+                 "search.survey=2", "confirm.seeds=1"]  # fmt: skip
+        assert CliRunner().invoke(main, given).exit_code == 0
+    run = load_run(next(tmp_path.iterdir()))
+    champion = run.champion
+    assert champion is not None
+    other = next(id for id in run.beliefs if id not in (champion, run.header.seed_variant))
+    run.beliefs = {id: replace(belief, mean=0.0 if id != other else 0.5) for id, belief in run.beliefs.items()}
+    assert ahead(run) == other
+    assert ties(run).startswith(f"{other[:8]} has a higher rating than the champion (0.50 ")
+    assert ("a tie", ties(run)) in closing(run) and ties(run) in answers(run)[0][1]
+    run.barred = frozenset([other])
+    assert ahead(run) != other
 
 
 def test_a_hold_out_that_no_model_is_named_for_is_refused_before_the_run() -> None:

@@ -86,8 +86,8 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
                 "evaluations": counted, "heat": min(1.0, counted / 50), "noise": noise}  # fmt: skip
         steps.append(([("told", body)], []))
 
-    def crown(variant: Variant) -> None:
-        body = {"ordinal": tried, "variant": variant.id, "previous": best.id,
+    def crown(variant: Variant, previous: Variant) -> None:
+        body = {"ordinal": tried, "variant": variant.id, "previous": previous.id,
                 "estimate": {"mean": sign * truth[variant.id], "sigma": noise, "n": 1},
                 "gain": {"mean": 0.1, "low": 0.02, "high": 0.18}}  # fmt: skip
         steps.append(([("crowned", body)], []))
@@ -118,10 +118,12 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
             tell(variant, purpose, fail=fail)
             continue
         wins = truth[variant.id] < best_loss - 0.01
+        previous = best
         if wins:
-            crown(variant)
             best, best_loss = variant, truth[variant.id]
         tell(variant, purpose, crown=wins, outcome=rng.choice(["admitted", "rejected"]))
+        if wins:
+            crown(variant, previous)
     if end == "finished":
         for _ in range(5):
             tried += 1

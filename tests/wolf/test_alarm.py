@@ -94,6 +94,15 @@ def test_with_check_ins_a_person_is_asked_about_it(captured: Any) -> None:
     assert checkin["why"] == alarm["reason"] and summary["reason"] == "you said that it is good enough"
 
 
+def test_what_people_voted_is_no_gain_that_a_hold_out_must_see(captured: Any) -> None:
+    _, search = captured("off")
+    search.run()
+    population, watch = search._strategy.population, search._watch
+    before = {id: watch._look(id) for id in watch._holdout}
+    population.sway({id: -50.0 for id in before if id != search._seed_variant.id})
+    assert {id: watch._look(id) for id in before} == before and len(before) > 1
+
+
 def test_the_same_ledger_gives_the_same_state(captured: Any) -> None:
     ledger, search = captured()
     search.run()

@@ -126,6 +126,15 @@ def test_a_run_that_was_paused_is_paused_still_when_it_is_resumed(story: Story) 
     assert said[-1] == "resumed after 6 evaluations, and still paused; go goes on"
 
 
+def test_a_new_champion_is_called_one_only_if_it_leads(story: Story) -> None:
+    gain = {"mean": 0.2, "low": 0.1, "high": 0.3}
+    body = {"ordinal": 6, "variant": "a" * 12, "previous": "b" * 12, "estimate": None, "gain": gain}
+    (said,) = lines(story, ("crowned", body))
+    assert said.startswith("★ aaaaaaaa is surely better than bbbbbbbb, by 0.2") and said.endswith("stays the champion")
+    back = {"barred": [], "pinned": [], "champion": {"id": "a" * 12, **READING}, "estimates": {}}
+    assert lines(story, ("steered", back), ("crowned", body))[-1].startswith("★ new champion aaaaaaaa, better than the")
+
+
 def test_a_check_in_shows_the_finalists_again_after_a_resume(story: Story) -> None:
     opened = {"checkin": 1, "evaluations": 6, "finalists": ["a" * 12], "why": "every 6", "wait": None}
     paused = {"evaluations": 6, "reason": "check-in", "checkin": 1}

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from judges import features
 from judges.variety import LIKE
 from judges.watch import Look, alarm, warning
 from wolf.cli import main
+from wolf.reading.finalists import finalists, judgement
+from wolf.reading.holdout import gains
 from wolf.reading.records import load_run
+from wolf.reading.rows import Intervention
 from wolf.reading.verdict import verdict
 from wolf.settings.config import load
 
@@ -46,11 +50,11 @@ def test_a_check_in_asks_about_texts_that_differ(tmp_path: Path) -> None:
     run = load_run(next(tmp_path.iterdir()))
     texts = {id: features.plain(run.files(id)["headline.txt"]) for id in run.variants}
     original = texts[run.header.seed_variant]
-    asked = [event.body["finalists"] for event in run.events if event.kind == "checkin"]
+    asked = [event.body["shown"] for event in run.events if event.kind == "checkin"]
     assert len(asked) == 2 and asked[0] != run.ranking()[:3], "the three best ratings are almost the same text"
-    for finalists in asked:
-        assert len(finalists) == 3
-        for better, worse in combinations([texts[id] for id in finalists], 2):
+    for shown in asked:
+        assert len(shown) == 3
+        for better, worse in combinations([texts[id] for id in shown], 2):
             assert features.distance(better, worse) >= LIKE * features.distance(better, original)
 
 
@@ -84,6 +88,24 @@ def test_people_decide_a_duel_blind_and_the_champion_keeps_ties(tmp_path: Path) 
     tied = CliRunner().invoke(main, ["duel", "--run", run], input="=\n" * 10)
     assert tied.exit_code == 0 and "keep the champion" in tied.output
     assert "Duel 10" in tied.output
+
+
+def test_what_people_voted_is_not_called_a_gain_that_the_judges_see(tmp_path: Path) -> None:
+    run = load_run(_run(tmp_path))
+    before, champion = gains(run), run.champion
+    assert before is not None and champion is not None and len(judgement(run)) == 1
+    run.beliefs[champion] = replace(run.beliefs[champion], mean=3.0)
+    run.interventions.append(Intervention(9, 0.0, "vote", 12, "", {}))
+    assert gains(run) == before
+    assert judgement(run)[1].startswith("People's votes moved the ratings of the search")
+
+
+def test_what_was_vetoed_is_no_finalist_and_the_champion_is_marked(tmp_path: Path) -> None:
+    run = load_run(_run(tmp_path))
+    first, *rest = finalists(run, 3)
+    assert first.title == f"1. {run.champion}, the champion"
+    run.barred = frozenset([rest[0].id])
+    assert rest[0].id not in [one.id for one in finalists(run, 3)]
 
 
 def test_votes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:

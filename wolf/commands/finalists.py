@@ -12,7 +12,7 @@ from wolf.reading.ballotbox import minutes
 from wolf.reading.finalists import finalists, judgement
 from wolf.reading.records import load_run
 from wolf.reading.terminal import columns, json_line, line, safe
-from wolf.reading.verdict import verdict
+from wolf.reading.verdict import ties, verdict
 
 
 @click.command()
@@ -28,7 +28,7 @@ def command(run: str | None, most: int, as_json: bool) -> None:
     """
     found = load_run(run)
     shown, warned = finalists(found, most), verdict(found).warning
-    said = [*judgement(found), *minutes(found)]
+    said = [*judgement(found), *([f"{tie}."] if (tie := ties(found)) else []), *minutes(found)]
     if not shown:
         raise UsageError(f"{found.path} has no judged texts; finalists are for judge kinds reader and panel")
     if as_json:

@@ -90,5 +90,5 @@ class Watch:
         return self._population.estimate(variant).mean
 
     def _look(self, variant: str) -> Look:
-        told, readings = self._population.estimate(variant), self._holdout[variant]
+        told, readings = self._population.measured(variant), self._holdout[variant]  # votes are people's word, not his
         return Look(self._caution[variant] - told.mean, sum(readings) / len(readings), self._error[variant])

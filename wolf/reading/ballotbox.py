@@ -6,7 +6,7 @@ can be counted together: all texts on one scale, each with the probability that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from judges.panel import PanelJudge
     from judges.rating import Ratings
 
+BY_PLACE = 2.0  # log odds for being shown first, from which on that counts for more than what is usually gained
+BY_CHANCE = 0.1  # Krippendorff's alpha below which judges that vote at random would seem to be independent ones
 MOST_TEXTS = 150  # counted together; those on most ballots
 
 
@@ -98,27 +100,44 @@ def minutes(run: Run) -> list[str]:
     if run.path and any(event.kind == "call" and "state" not in event.body for event in run.events):
         run = load_run(run.path)  # a display has kept no texts of what it has shown
     seen, hidden = ballots(run, BALLOT), ballots(run, HOLDOUT)
-    said = _costs(seen) + [f"hold-out {line}" for line in _costs(hidden)]
+    said = _costs(seen, {})
+    said += [f"hold-out {line}" for line in _costs(hidden, {name: _part(judge, name) for name in hidden.asked})]
     return said + _agreement(judge, seen.verdicts) if seen.verdicts else said
 
 
-def _costs(box: Box) -> list[str]:
-    from judges.agreement import longer
+def _part(judge: PanelJudge, name: str) -> str:
+    """What a judge has to do with the search, who is asked after it."""
+    kept = "kept out of the search" if name in judge.holdout else "a judge of the search, too"
+    return f" ({kept}; asked hidden questions)" if judge.hidden else f" ({kept})"
+
+
+def _costs(box: Box, parts: Mapping[str, str]) -> list[str]:
+    """What each judge cost and what sways it; `parts` says more about who it is."""
+    from judges.agreement import fooled, longer
+    from judges.panel import CANARIES
     from judges.rating import rate
 
+    planted = {shown_text(text) for text in CANARIES.values()}
     cast = [verdict.ballot for verdict in box.verdicts]
     texts = {text: text for ballot in cast for text in ballot.shown}
     long = longer(cast, texts)
     lines = []
     for judge, asked in sorted(box.asked.items()):
         own = [ballot for ballot in cast if ballot.judge == judge]
-        line = f"{judge}: {len(own)} ballots for ${box.cost[judge]:.4f}"
+        line = f"{judge}{parts.get(judge, '')}: {len(own)} ballots for ${box.cost[judge]:.4f}"
         if asked > len(own):
             line += f", {asked - len(own)} without a valid answer"
         if own:
-            line += f", first place worth {rate([*texts], own).position[judge]:+.2f} log odds"
+            place = rate([*texts], own).position[judge]
+            line += f", first place worth {place:+.2f} log odds"
+            line += " (IT GOES BY THE PLACE, NOT BY THE TEXT)" if abs(place) > BY_PLACE else ""
         if judge in long:
             line += f", takes the longer {long[judge]:.0%}"
+        liked, met = fooled(own, planted)
+        if liked:
+            line += (
+                f", ranks a planted text (empty, or an order to the judge) above another on {liked} of {met} ballots"
+            )
         lines.append(line)
     return lines
 
@@ -136,7 +155,9 @@ def _agreement(judge: PanelJudge, verdicts: Sequence[Verdict]) -> list[str]:
     }
     stated = [f"{name} {value:.2f}" for name, value in figures.items() if value is not None]
     lines = [f"agreement of the judges: {', '.join(stated)}"] if stated else ["one judge: nobody to agree with"]
-    if (votes := agreement.least_votes(cast)) is not None:
+    if (alike := figures["Krippendorff's alpha"]) is not None and alike < BY_CHANCE:
+        lines.append("the judges agree hardly more often than by chance: their rankings say little about the texts")
+    elif (votes := agreement.least_votes(cast)) is not None:
         judges = len({ballot.judge for ballot in cast})
         lines.append(
             f"worth {votes:.1f} independent votes of {judges} if all that they agree on were shared error, more if it "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from wolf.reading.difference import describe, knob_changes, line_diff
 from wolf.reading.records import Run
 from wolf.reading.terminal import line, safe
-from wolf.reading.verdict import places
+from wolf.reading.verdict import along, places
 
 PROSE = (".txt", ".md")
 DIFF_LINES = 24
@@ -33,7 +33,7 @@ def cards(run: Run, finalists: Sequence[str], width: int | None = None) -> list[
         score = f"{run.header.metric} {belief.text(places(run))}" if belief else "not scored"
         holdout = next((told.metrics["holdout"] for told in reversed(run.told)
                         if told.variant == id and "holdout" in told.metrics), None)  # fmt: skip
-        facts = [id[:8], score, *([f"hold-out {holdout:+.2f}"] if holdout is not None else []), *marks]
+        facts = [id[:8], score, *([f"{along(run)} {holdout:+.2f}"] if holdout is not None else []), *marks]
         lines.append(line(f"{label}  {'  '.join(facts)}"))
         lines += _text(run, id, width) if prose else _changes(run, id)
     return lines

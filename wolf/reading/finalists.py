@@ -13,6 +13,7 @@ from wolf.reading.difference import from_seed
 from wolf.reading.holdout import gains
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
+from wolf.reading.verdict import ahead, along
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def finalists(run: Run, most: int) -> list[Finalist]:
         return []
     readings = {told.variant: told for told in run.searched if told.ok}
     original = run.header.seed_variant
-    alike = _different(run, [id for id in run.ranking() if id in readings and id != original], most)
+    out = {original, *run.barred}
+    alike = _different(run, [id for id in run.ranking() if id in readings and id not in out], most)
     counted = _counted(run, [*alike, original])
     return [
         replace(_finalist(run, id, rank, readings[id], counted.get(id, {})), alike=alike.get(id, 0))
@@ -99,28 +101,31 @@ def _finalist(run: Run, id: str, rank: int, told: Told, counted: Mapping[str, fl
     if "p_over_original" in counted:
         figures.append(f"better than the original {counted['p_over_original']:.0%}")
     if HOLDOUT in told.metrics:
-        figures.append(f"hold-out {told.metrics[HOLDOUT]:+.2f}")
+        figures.append(f"{along(run)} {told.metrics[HOLDOUT]:+.2f}")
     remarks = [text for text in told.feedback.splitlines() if text.strip()][:3]
     if id != original and run.read is not None:
         remarks += [f"changed: {changed}"] if (changed := from_seed(run, id)) else []
     title = "the original" if id == original else f"{rank}. {id}"
+    title += ", the champion" if id == run.champion else ""
     numbers = {"rating": (told.score or 0.0) + caution, "score": told.score, **told.metrics, **counted}
     return Finalist(id, title, ", ".join(figures), remarks, numbers, run.files(id))
 
 
 def judgement(run: Run) -> list[str]:
     """What the hold-out says of the champion; [] for a run without one. `wolf.reading.verdict` has its warning."""
-    seed = next((told for told in run.searched if told.ok and told.variant == run.header.seed_variant), None)
-    if seed is None or HOLDOUT not in seed.metrics:
-        return []
+    if run.champion == run.header.seed_variant:
+        return [f"Nothing {'surely ' if ahead(run) else ''}better than the original was found."]
     found = gains(run)
     if found is None:
-        return ["Nothing better than the original was found."]
+        return []
     metrics = next(told.metrics for told in reversed(run.searched) if told.ok and told.variant == run.champion)
     own = f" ± {metrics['error']:.2f}" if "error" in metrics else ""
+    who = f"the hold-out ({found.by})" if found.by else "the hold-out"
+    voted = any(order.order == "vote" for order in run.interventions)
     return [
-        f"The judges see a gain of {found.seen:+.2f}{own} log odds, the hold-out, which selection never saw, one of "
-        f"{found.confirmed:+.2f} ± {found.spread:.2f}: {_agreement(found.seen, found.confirmed, found.spread)}."
+        f"The judges see a gain of {found.seen:+.2f}{own} log odds, {who}, which selection never saw, one of "
+        f"{found.confirmed:+.2f} ± {found.spread:.2f}: {_agreement(found.seen, found.confirmed, found.spread)}.",
+        *(["People's votes moved the ratings of the search; they are in neither of these gains."] if voted else []),
     ]
 
 

@@ -43,6 +43,9 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             facts = f"[{count:>{width}}] {score:>8}  {told.variant[:8]}  {told.outcome:<9}  {told.purpose:<10}"
             return [f"{facts}  {what_changed(asked, told)} · {why_so(run, told)}"]
         case "crowned" if gain := run.crowned[-1].gain:
+            if (leader := run.champion) not in (None, body["variant"]):
+                said = f"{body['variant'][:8]} is surely better than {body['previous'][:8]}, by {gain.text(digits)}"
+                return [f"★ {said}; {leader[:8]} stays the champion"]
             return [f"★ new champion {body['variant'][:8]}, better than the last by {gain.text(digits)}"]
         case "noise":
             return [line(f"noise: one reading varies by {number(body.get('sigma', run.noise), digits)} (sigma)")]

@@ -61,7 +61,9 @@ def _found(run: Run) -> Verdict:
         return Verdict("none", "Nothing has been scored yet.", False, None)
     fresh = run.final is not None and run.final.get("gain") is not None
     if champion == seed:
-        return Verdict("seed", "Nothing better than the seed was found: the seed is the champion.", fresh, None)
+        surely = "surely " if ahead(run) else ""
+        sentence = f"Nothing {surely}better than the seed was found: the seed is the champion."
+        return Verdict("seed", sentence, fresh, None)
     failed = _failed(run)
     warned = ". ".join(filter(None, (failed, _warning(run))))
     if failed and not fresh:
@@ -73,9 +75,9 @@ def _found(run: Run) -> Verdict:
     if fresh and run.header.judge == "reader" and (told := _champion(run)) is not None:
         reach = Z95 * told.metrics.get("holdout_error", 0.0)
         gain = Gain(gain.mean, gain.mean - reach, gain.mean + reach)
-    interval = gain.interval(digits)
+    interval, by = gain.interval(digits), confirmer(run)
     where = (
-        ("By the hold-out" if by_holdout(run) else "On fresh seeds")
+        ((f"By the hold-out ({by})" if by else "By the hold-out") if by_holdout(run) else "On fresh seeds")
         if fresh
         else f"After {run.evaluations} evaluations, by the scores it was picked by,"
     )
@@ -106,7 +108,27 @@ def _warning(run: Run) -> str:
     from wolf.reading.holdout import gains
 
     found = gains(run)
-    return warning(found.seen, found.confirmed, found.error) if found else ""
+    return warning(found.seen, found.confirmed, found.error, found.by) if found else ""
+
+
+def ahead(run: Run) -> str | None:
+    """The variant with the highest rating by a panel, if it is not the champion; see `ties`."""
+    if run.header.judge != "panel":
+        return None
+    first = next((id for id in run.ranking() if id not in run.barred), None)
+    return None if first == run.champion else first
+
+
+def ties(run: Run) -> str:
+    """Why a panel's champion has not the highest rating, in a sentence; empty if it has."""
+    first = ahead(run)
+    if first is None or run.champion is None:
+        return ""
+    ours, its = (run.beliefs[id].text(places(run)) for id in (run.champion, first))
+    return (
+        f"{first[:8]} has a higher rating than the champion ({its} against {ours}) and is not surely better: most "
+        "challengers of a champion are worse, so it keeps the title while that may be luck"
+    )
 
 
 def holdout_of(run: Run) -> str:
@@ -117,10 +139,21 @@ def holdout_of(run: Run) -> str:
 
 def by_holdout(run: Run) -> bool:
     """Whether the confirmation was judged by somebody whom the search never asked, not by the same on new seeds."""
-    if run.header.judge == "panel":
-        judge = run.header.config.get("judge", {})
-        return bool(judge.get("holdout") or judge.get("hidden"))
-    return run.header.judge == "reader"
+    return run.header.judge == "reader" or bool(confirmer(run))
+
+
+def confirmer(run: Run) -> str:
+    """Who takes the fresh readings of a panel in place of those who select; empty if they do themselves."""
+    judge = run.header.config.get("judge", {}) if run.header.judge == "panel" else {}
+    hidden = bool(judge.get("hidden"))
+    who = ", ".join(judge.get("holdout") or ()) or ("the same judges" if hidden else "")
+    return f"{who}, on hidden questions" if hidden else who
+
+
+def along(run: Run) -> str:
+    """What to call the reader that reads along and does not select; by its name where others may confirm, too."""
+    prior = run.header.config.get("judge", {}).get("prior") if run.header.judge == "panel" else None
+    return f"kept-out reader {prior}-words" if prior else "hold-out"
 
 
 def _champion(run: Run) -> Told | None:
@@ -138,10 +171,12 @@ def closing(run: Run) -> list[tuple[str, str]]:
         where = "by the hold-out" if by_holdout(run) else "on fresh seeds"
         scores = f"{_readings(fresh, digits)} {where} · {_readings(search, digits)} in the search"
         lines.append((name, f"{told.get('id', '-')}  {metric} {scores}"))
-    if run.told and "holdout" in run.told[0].metrics:
+    if run.header.judge in ("reader", "panel"):
         from wolf.reading.finalists import judgement
 
         lines += [("hold-out", sentence) for sentence in judgement(run)]
+    if said := ties(run):
+        lines.append(("a tie", said))
     if run.header.judge == "panel":
         from wolf.reading.ballotbox import minutes
 

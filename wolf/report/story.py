@@ -11,7 +11,7 @@ from wolf.reading.records import Run
 from wolf.reading.rows import Told
 from wolf.reading.spending import spent
 from wolf.reading.terminal import duration, line, number
-from wolf.reading.verdict import by_holdout, fates, holdout_of, places, verdict
+from wolf.reading.verdict import by_holdout, fates, holdout_of, places, ties, verdict
 
 MANY = 6  # knobs named before "and n more"
 
@@ -61,8 +61,8 @@ def droughts(run: Run) -> list[Drought]:
 
 
 def leaders(run: Run) -> set[str]:
-    """Ids of all that were the champion for a time, whether crowned or only ahead by estimate."""
-    return {told.champion for told in run.curve if told.champion is not None} | {crown.variant for crown in run.crowned}
+    """Ids of all that were the champion for a time; what was crowned beside a champion that keeps ties is none."""
+    return {told.champion for told in run.curve if told.champion is not None}
 
 
 def misses(run: Run, count: int = 10) -> list[str]:
@@ -97,10 +97,12 @@ def _real(run: Run) -> Iterator[str]:
     if final.get("curse") and said.fresh and said.gain.low != said.gain.high and not by_holdout(run):
         size = number(abs(final["curse"]), digits)
         yield f"The search had {'over' if final['curse'] < 0 else 'under'}estimated it by {size}."
-    if run.told and "holdout" in run.told[0].metrics:
+    if run.header.judge in ("reader", "panel"):
         from wolf.reading.finalists import judgement
 
         yield from judgement(run)
+    if tie := ties(run):
+        yield f"{tie}."
 
 
 def _changed(run: Run) -> str:
@@ -153,7 +155,8 @@ def _vain(run: Run) -> Iterator[str]:
         if gain is not None:
             size = number(abs(gain.mean), digits := places(run))
             mine, its = (number(run.beliefs[id].sigma, digits) for id in (run.champion, closest[0]))
-            where = f"{size} behind" if gain.mean > 0 else f"{size} ahead by its mean, but ± {its} against ± {mine}"
+            beyond = "not surely better" if run.header.judge == "panel" else f"± {its} against ± {mine}"
+            where = f"{size} behind" if gain.mean > 0 else f"{size} ahead by its mean, but {beyond}"
             yield f"The closest miss, {closest[0][:8]}, is {where if float(size) else 'level with it'}."
 
 

@@ -136,5 +136,4 @@ def _ballots(run: Run) -> str:
     if not voted:
         return ""
     valid, lost = (sum(told.metrics.get(name, 0.0) for told in voted) for name in ("ballots", "lost"))
-    fooled = sum(bool(told.metrics.get("compromised")) for told in voted)
-    return f"{valid:.0f} valid, {lost:.0f} lost; {fooled} readings in which judges liked the empty text"
+    return f"{valid:.0f} valid, {lost:.0f} lost"

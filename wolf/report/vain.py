@@ -22,7 +22,7 @@ class Earning:
         tried: first evaluations.
         failed: without a score.
         kept: admitted or crowned.
-        led: was the champion for a time, crowned or only ahead by estimate.
+        led: was the champion for a time.
         crowned: became the champion beyond doubt.
         seconds: in the judge, repetitions included.
     """
