@@ -50,7 +50,7 @@ def test_a_check_in_asks_about_texts_that_differ(tmp_path: Path) -> None:
     run = load_run(next(tmp_path.iterdir()))
     texts = {id: features.plain(run.files(id)["headline.txt"]) for id in run.variants}
     original = texts[run.header.seed_variant]
-    asked = [event.body["shown"] for event in run.events if event.kind == "checkin"]
+    asked = [event.body["finalists"] for event in run.events if event.kind == "checkin"]
     assert len(asked) == 2 and asked[0] != run.ranking()[:3], "the three best ratings are almost the same text"
     for shown in asked:
         assert len(shown) == 3
