@@ -46,7 +46,7 @@ def proposing(
     from wolf.llm.prompting import Texts
 
     models, prices = build(config.llm)
-    writers = ", ".join(name for name in models if name not in _silent(config)) or "nobody"
+    writers = ", ".join(name for name in models if name not in silent(config)) or "nobody"
     where = f" at {config.llm.base_url}" if config.llm.base_url else ""
     say(f"proposals by {writers}{where}, for at most ${config.budget.usd:g}")
     calls = Calls(models, prices, config.budget.usd or 0.0, at_once=config.llm.at_once)
@@ -88,11 +88,11 @@ def setting(
         notes=notes,
         checks=checks,
         told=told,
-        silent=_silent(config),
+        silent=silent(config),
     )
 
 
-def _silent(config: Config) -> frozenset[str]:
+def silent(config: Config) -> frozenset[str]:
     """Models that only confirm: whoever judges in the end has no ideas of its own in the race."""
     return frozenset(getattr(config.judge, "holdout", ()))
 

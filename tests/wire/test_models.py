@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
 from judges.llm import Prompt, Usage
 from population.evaluation import Evaluation, Goal, Status
@@ -10,6 +11,7 @@ from population.genome import OPEN
 from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
+from wolf.cli import main
 from wolf.errors import ConfigError, SetupError
 from wolf.estimate import estimate
 from wolf.llm.models import build
@@ -107,13 +109,38 @@ def test_the_estimate_is_below_the_ceiling_and_grows_with_the_budget(toy):
 
 def test_the_estimate_of_a_panel_counts_its_ballots_and_readers_cost_nothing():
     panel = estimate(load("headline_panel"))
-    assert panel.ballots == (60 + 2 * 3) * 4 and panel.usd_ballot > 0
+    assert panel.ballots == (60 + 2 * 3) * 4 and 0 < panel.usd_ballot < panel.usd_ballot_most
     assert panel.usd == pytest.approx(panel.calls * panel.usd_each + panel.ballots * panel.usd_ballot)
     assert estimate(load("headline_panel", ["budget={usd: 3, hours: 1, evaluations: null}"])).usd is None
     free = estimate(load("headline_panel", ["judge.judges=['reader:headline']"]))
     assert free.ballots == 0 and free.usd == pytest.approx(free.calls * free.usd_each)
     hours = ["judge.judges=['reader:headline']", "budget={usd: 3, hours: 1, evaluations: null}"]
     assert estimate(load("headline_panel", hours)).ballots == 0
+
+
+def test_who_only_judges_in_the_end_is_not_counted_among_those_who_have_ideas():
+    prices = "llm.prices={cheap: {input: 0, output: 0}, dear: {input: 100, output: 500}}"
+    names = ["llm.models=[cheap, dear]", "judge.judges=[cheap]", "judge.holdout=[dear]", prices]
+    spend = estimate(load("headline_panel", names))
+    assert spend.models == ("cheap",) and spend.usd_each == 0
+    assert spend.usd_ballot > 0, "the hold-out's ballots are"
+    alone = ["llm.models=[dear]", "judge.judges=['reader:headline']", "judge.holdout=[dear]", prices]
+    assert (spend := estimate(load("headline_panel", alone))).models == () and spend.calls == 0
+    assert spend.ballots == 2 * 3 * 4
+    said = CliRunner().invoke(main, ["check", "headline_panel", *alone]).output
+    assert "nothing for ideas, and up to 24 ballots" in said and "thinking is not counted: with it, up to $" in said
+
+
+def test_where_models_propose_it_is_not_said_that_only_sentences_change(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.txt").write_text("A Night Bus Starts In March\n")
+    judge = "judge: {kind: reader, task: headline, file: h.txt}"
+    (tmp_path / "t.yaml").write_text(
+        f"target: {{root: ., files: [h.txt]}}\n{judge}\nbudget: {{evaluations: 9, usd: 1}}\n"
+    )
+    assert "so only statements and sentences change" in CliRunner().invoke(main, ["check", "t.yaml"]).output
+    said = CliRunner().invoke(main, ["check", "t.yaml", "llm={models: [claude-haiku-5-5]}"]).output
+    assert "no knobs were found, so models propose" in said
 
 
 def test_a_persons_prompts_replace_ours_and_their_mistakes_are_named(tmp_path):

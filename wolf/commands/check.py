@@ -203,12 +203,14 @@ def _spending(spend: Spending) -> str:
         total = f"; NOTHING WILL BE ASKED, for one call may cost ${spend.usd_worst:.2f}: raise budget.usd"
     judging = ""
     if spend.ballots != 0:
-        many = "ballots" if spend.ballots is None else f"at most {spend.ballots} ballots"
+        many = "ballots" if spend.ballots is None else f"up to {spend.ballots} ballots"
         judging = f", and {many} of {spend.ballot_tokens} tokens at about ${spend.usd_ballot:.4f}"
-    return (
-        f"{calls} of {spend.prompt_tokens} tokens to {', '.join(spend.models)} at about ${spend.usd_each:.4f}"
-        f"{judging}{total}; never more than ${spend.ceiling:g} (budget.usd)"
-    )
+        if spend.usd_ballot_most:
+            judging += f" (thinking is not counted: with it, up to ${spend.usd_ballot_most:.4f})"
+    asking = "nothing for ideas"
+    if spend.models:
+        asking = f"{calls} of {spend.prompt_tokens} tokens to {', '.join(spend.models)} at about ${spend.usd_each:.4f}"
+    return f"{asking}{judging}{total}; never more than ${spend.ceiling:g} (budget.usd)"
 
 
 def _print(plan: Plan, command: str) -> None:
@@ -239,8 +241,16 @@ def _print(plan: Plan, command: str) -> None:
     ):
         click.echo(f"  {what:<11} {text}")
     if not plan.knobs:
-        click.echo("  no knobs were found, so only statements and sentences change: name constants in ALL_CAPS, list")
-        click.echo("  choices under target.knobs, or let models propose (llm:)")
+        if plan.spend and plan.spend.models:
+            click.echo(
+                "  no knobs were found, so models propose, and statements and sentences change; name constants in"
+            )
+            click.echo("  ALL_CAPS or list choices under target.knobs to have them tried, too")
+        else:
+            click.echo(
+                "  no knobs were found, so only statements and sentences change: name constants in ALL_CAPS, list"
+            )
+            click.echo("  choices under target.knobs, or let models propose (llm:)")
         return
     width = max(len(knob.name) for knob in plan.knobs)
     now = max(len(line(str(knob.value), 40)) for knob in plan.knobs)
