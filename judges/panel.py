@@ -192,18 +192,26 @@ class PanelJudge(JudgeConfig):
         if said:
             raise JudgeError(f"the text to start from cannot be judged: {said}; correct it, or judge.box")
 
+    def glance(self, files: Mapping[str, str], root: Path) -> str:
+        """Why a text is not put before the judges; empty if it is."""
+        text, original = self._text(files), self._original(root)
+        if text is None:
+            return "there is no such file"
+        if said := self._refusal(text):
+            return said
+        if original and (spoken := language(features.plain(text))) != language(features.plain(original)):
+            return f"it is in {spoken}, and the text to start from is not"
+        return ""
+
     def evaluate(self, variant: Variant, context: Context) -> Evaluation:
         """One reading: `ballots` ballots."""
         started = time.perf_counter()
         text = self._text(variant.files)
-        refusal = "there is no such file" if text is None else self._refusal(text)
+        refusal = self.glance(variant.files, context.root)
         if text is None or refusal:
-            return self._answer(variant, context, started, Status.INVALID, feedback=refusal or "")
+            return self._answer(variant, context, started, Status.INVALID, feedback=refusal)
         judges = self.holdout if context.holdout and self.holdout else self.judges
         original = self._original(context.root)
-        if original and (spoken := language(features.plain(text))) != language(features.plain(original)):
-            sentence = f"it is in {spoken}, and the text to start from is not"
-            return self._answer(variant, context, started, Status.INVALID, feedback=sentence)
         poll = self.poll(text, original, judges, context)
         if poll.ratings is None:
             why = ", ".join(f"{reason} ({count})" for reason, count in poll.lost.items()) or "nobody was asked"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -126,6 +126,11 @@ class ReaderJudge(JudgeConfig):
         seen, _ = self.readers()
         return CAUTION * math.hypot(*(one.error_between(text, original) for one in seen)) / len(seen)
 
+    def glance(self, files: Mapping[str, str], root: Path) -> str:
+        """What the box has against a text; empty if nothing."""
+        text = self._text(files)
+        return f"there is no file {self.file}" if text is None else "; ".join(self.box.complaints(text))
+
     def evaluate(self, variant: Variant, context: Context) -> Evaluation:
         """Read the text once; the same text always gets the same rating."""
         started = time.perf_counter()
@@ -134,12 +139,9 @@ class ReaderJudge(JudgeConfig):
         return Evaluation(variant.id, self.name, status, score, metrics, feedback, seconds, seed=context.seed)
 
     def _judge(self, variant: Variant, context: Context) -> tuple[Status, float | None, dict[str, float], str]:
-        files = variant.files
-        if self.file is not None and self.file not in files:
-            return Status.INVALID, None, {}, f"there is no file {self.file}"
-        text = files[self.file] if self.file is not None else "\n\n".join(files[path] for path in sorted(files))
-        if said := self.box.complaints(text):
-            return Status.INVALID, None, {}, "; ".join(said)
+        text, said = self._text(variant.files), self.glance(variant.files, context.root)
+        if text is None or said:
+            return Status.INVALID, None, {}, said
         if (spoken := language(features.plain(text))) != ENGLISH:
             return Status.REFUSED, None, {}, f"it is in {spoken}, and the readers know English only"
         seen, holdout = self.readers()
@@ -162,6 +164,11 @@ class ReaderJudge(JudgeConfig):
         }
         score = hidden.raw if context.holdout else fmean(reading.rating for reading in readings) - caution
         return Status.OK, score, metrics, _words(seen, readings)
+
+    def _text(self, files: Mapping[str, str]) -> str | None:
+        if self.file is not None:
+            return files.get(self.file)
+        return "\n\n".join(files[path] for path in sorted(files))
 
     def _original(self, variant: Variant, root: Path) -> str:
         """The text to start from, as far as it is there."""

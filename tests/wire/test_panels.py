@@ -23,10 +23,11 @@ from wolf import launch
 from wolf.cli import main
 from wolf.control.inbox import post
 from wolf.dev.players import competent
+from wolf.dev.replay import replay
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
 from wolf.dev.writers import literate
-from wolf.errors import ConfigError
+from wolf.errors import ConfigError, UsageError
 from wolf.reading.finalists import judgement
 from wolf.reading.holdout import gains
 from wolf.reading.records import load_run
@@ -239,6 +240,8 @@ def test_the_hold_out_of_a_panel_is_as_sure_as_its_own_readings(tmp_path: Path) 
     assert found is not None and run.final is not None
     gain = run.final["gain"]
     assert found.spread == (gain["high"] - gain["low"]) / 4
+    with pytest.raises(UsageError, match="cannot be replayed: language models judged it"):
+        replay(next(tmp_path.iterdir()))
     assert f"{gain['mean']:+.2f} ± {found.spread:.2f}: " in " ".join(judgement(run))
     assert "the hold-out (the same judges, on hidden questions), which" in judgement(run)[0]
     assert verdict(run).sentence.startswith("By the hold-out (the same judges, on hidden questions) the champion ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from wolf.control.inbox import post
 from wolf.dev.players import competent
 from wolf.dev.replay import replay
 from wolf.dev.server import FakeServer
+from wolf.dev.wire import Said
 from wolf.dev.writers import literate
 from wolf.settings.config import load
 from wolf.store.events import Event
@@ -72,3 +74,29 @@ def test_who_proposes_never_hears_of_the_hold_out(task: Path) -> None:
     prompts = [e.body["prompt"] for e in events if e.kind == "call" and "prompt" in e.body]
     said = json.dumps(prompts).lower()
     assert "beats" in said and "hold-out" not in said and "holdout" not in said
+
+
+def test_an_idea_that_loses_a_locked_phrase_costs_no_evaluation(tmp_path: Path) -> None:
+    def forgetful(request: Any) -> Said:
+        made = literate(competent({}))(request)
+        return replace(made, text=made.text.replace("Street\n>>>", "Road\n>>>").replace("A Street.", "A Road."))
+
+    (tmp_path / "h.txt").write_text("A City Closed A Street\n")
+    for kind in ("reader, task: headline", "panel, judges: ['reader:headline'], criteria: [{id: pull, q: Which one}]"):
+        (tmp_path / "task.yaml").write_text(
+            f"target: {{root: ., files: [h.txt]}}\njudge: {{kind: {kind}, file: h.txt, box: {{must: [Street]}}}}\n"
+            "llm: {models: [claude-haiku-5-5]}\nbudget: {evaluations: 12, usd: 1}\nworkers: {slots: 1}\n"
+        )
+        runs = tmp_path / kind[:6]
+        with FakeServer(forgetful) as server:
+            config = load(str(tmp_path / "task.yaml"), [f"llm.base_url={server.url}", f"runs={runs}"])
+            with launch.create(config, Level.NONE) as ledger:
+                assert launch.drive(ledger, config, Level.NONE, [], lambda said: None) is not None
+                events, path = list(ledger.events()), ledger.run_dir
+        told = [event.body["evaluation"]["status"] for event in events if event.kind == "told"]
+        refused = [event.body["feedback"] for event in events if event.kind == "checked"]
+        assert "invalid" not in told and any("does not contain 'Street'" in said for said in refused)
+        calls = [event.body for event in events if event.kind == "call" and "prompt" in event.body]
+        repairs = [call["prompt"]["user"] for call in calls if call["purpose"] == "llm:repair"]
+        assert any("does not contain 'Street'" in user for user in repairs), "the model is told why"
+        assert replay(path) == []

@@ -62,7 +62,8 @@ def replay(run_dir: Path) -> list[str]:
     """What is decided differently this time: a line each; empty if nothing is.
 
     Raises:
-        UsageError: if the run is not finished, was steered, or was steady: there the world decided who came first.
+        UsageError: if the run is not finished, was steered, was steady (there the world decided who came first), or if
+            models judged it: calls are numbered together with their ballots, which are not asked for again.
     """
     with Ledger.open(run_dir) as ledger, tempfile.TemporaryDirectory(prefix="wolf-replay-") as folder:
         events = list(ledger.events())
@@ -70,6 +71,8 @@ def replay(run_dir: Path) -> list[str]:
         steered = any(event.kind == "intervention" for event in events)
         if config.search.mode != "cohort" or events[-1].kind != "finished" or steered:
             raise UsageError(f"{run_dir} cannot be replayed: only finished runs in cohort mode that nobody steered can")
+        if any(event.kind == "call" and str(event.body.get("purpose", "")).startswith("judge:") for event in events):
+            raise UsageError(f"{run_dir} cannot be replayed: language models judged it, and only their votes are known")
         seed = ledger.variant(events[0].body["seed_variant"])
         with Ledger.create(Path(folder, "run"), events[0].body, [seed]) as again:
             _search(config, events, again).run()

@@ -60,7 +60,7 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
             why = line((body["feedback"].strip().splitlines() or ["it says no more"])[-1], 100)
             if body["variant"] == head.seed_variant:
                 return [f"✎ the seed variant fails its smoke run ({why}), so ideas go without"]
-            return [f"✎ idea {body['variant'][:8]} fails its smoke run: {why}"]
+            return [f"✎ idea {body['variant'][:8]} fails its check: {why}"]
         case "call" if body.get("judging"):
             if not body["again"] or run.silent[body["model"]][0] != event.time:  # said once; the heartbeat repeats it
                 return []
