@@ -1,4 +1,7 @@
-"""The honest figure: champion and seed on fresh seeds, after the search, and what the difference is worth."""
+"""The honest figure: champion and seed on fresh seeds, after the search, and what the difference is worth.
+
+A finished run may be opened again. Each of its ends reads seeds of its own, which nobody has seen before.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,16 @@ class Confirmation:
 
     Attributes:
         count: fresh seeds, the same for all variants.
+        end: which end of the run this is, from 1.
     """
 
-    def __init__(self, seed: int, count: int, goal: Goal) -> None:
-        """`seed` is the run's."""
+    def __init__(self, seed: int, count: int, goal: Goal, end: int = 1, before: int = 0) -> None:
+        """`seed` is the run's; `before` says how many readings were asked for at earlier ends."""
         self.count = count
-        self._seeds = [judge_seed(seed, number, "fresh") for number in range(count)]
+        self.end = end
+        self._seed = seed
+        self._seeds = [judge_seed(seed, number, "fresh") for number in range(count * (end - 1), count * end)]
+        self._before = before
         self._goal = goal
         self._asked: set[tuple[str, int]] = set()  # variant and seed
         self._losses: dict[str, list[float]] = {}
@@ -32,6 +39,15 @@ class Confirmation:
     def begun(self) -> bool:
         """Whether any has been asked for."""
         return bool(self._asked)
+
+    @property
+    def readings(self) -> int:
+        """How many were asked for at this end and at all before it; they count for no budget."""
+        return self._before + len(self._asked)
+
+    def again(self) -> Confirmation:
+        """That of the next end, on other seeds."""
+        return Confirmation(self._seed, self.count, self._goal, self.end + 1, self.readings)
 
     def asks(self, ordinal: int, variants: Sequence[Variant]) -> list[Ask]:
         """All readings of `variants` that were not asked for yet; `ordinal` is the first one's."""

@@ -18,6 +18,8 @@ from population.pool import Population
 from population.statements import arrangeable
 from population.variant import Variant
 from wolf.control.form import Secretary
+from wolf.control.inbox import Inbox
+from wolf.control.orders import Budget
 from wolf.control.signals import heeded
 from wolf.control.steering import Able, CheckIns
 from wolf.control.stopping import Rules, Stop
@@ -26,6 +28,8 @@ from wolf.llm.smoking import SmokeRuns
 from wolf.machines import gpus
 from wolf.null import Null
 from wolf.proposing import proposing
+from wolf.reading.records import Run
+from wolf.reading.reopening import objection
 from wolf.search import Search
 from wolf.settings.config import Config
 from wolf.settings.target import Target
@@ -97,17 +101,14 @@ def open_run(run_dir: Path) -> tuple[Ledger, Config]:
 
     Raises:
         LedgerError: if it cannot be opened, or if another process is running it.
-        UsageError: if it is finished, its frozen files have changed since, or it ran on another kind of GPU.
+        UsageError: if it is finished and no larger budget waits in its inbox, if its frozen files have changed since,
+            or if it ran on another kind of GPU.
     """
     ledger = Ledger.open(run_dir, write=True)
     try:
         header = next(ledger.events()).body
-        if "finished" in ledger.kinds:
-            typed = quote(str(run_dir))
-            raise UsageError(
-                f"{run_dir} is finished; look at it with `wolf report {typed}`. To go on from its champion, write it "
-                f"into the target's folder with `wolf export {typed} --best FOLDER --force` and start another run"
-            )
+        if ledger.finished and (said := objection(Run.of(ledger.events(), path=run_dir), _ordered(ledger))):
+            raise UsageError(said)
         config = Config.from_dict(header["config"])
         if changed := Target.of(config.target).changed(run_dir, header["target"]):
             raise UsageError(
@@ -179,7 +180,7 @@ def drive(
                 done: Future[Evaluation] = Future()
                 done.set_result(known)
                 return done
-            last = ask.purpose is Purpose.CONFIRM  # the one look at the holdout
+            last = ask.purpose is Purpose.CONFIRM  # the one look at the holdout that an end of the run takes
             models = proposer.llms(ask.ordinal) if proposer else {}
             beside = ledger.variant(ask.beside).files if ask.beside and getattr(config.judge, "compares", False) else {}
             return start(Job(ask.variant, ask.seed, last, models, beside))
@@ -303,6 +304,14 @@ def terms(config: Config, seed_variant: Variant, level: Level = Level.NONE) -> T
         config.confirm.seeds,
         level.value,
     )
+
+
+def _ordered(ledger: Ledger) -> dict[str, float]:
+    """The budget that waits in the inbox of a run, as totals by name."""
+    answered = (event.body for event in ledger.events() if event.kind in ("intervention", "refused"))
+    letters = Inbox(ledger.run_dir).letters({(body["id"], body["stamp"]) for body in answered})
+    orders = [letter.order for letter in letters if isinstance(letter.order, Budget)]
+    return {name: many for order in orders for name, many in order.limits.items()}
 
 
 def _readings(ledger: Ledger, variant: str) -> list[Event]:

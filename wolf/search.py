@@ -77,6 +77,7 @@ class Search:
         self._unsaid: list[Record] = []  # what a kill kept from being written about orders that took effect
         self._asks = self._evaluations = 0
         self._ended: Ending | None = None
+        self._finished = False  # and not opened again
         self._progress = Progress()
         self.stop = Stop.NO
         self.signal: int | None = None  # by which a person said so
@@ -152,7 +153,8 @@ class Search:
         """As wide as the slots when all of the last batch is told (cohort), or one per free slot."""
         batch: list[Ask] = []
         room, allows = self._terms.slots - len(self._open), self.steering.rules.allows
-        while len(batch) < room and allows(ordinal := self._asks + len(batch), self._pace.seconds):
+        while len(batch) < room and allows(self._spent + len(batch), self._pace.seconds):
+            ordinal = self._asks + len(batch)
             ask = self._injected(ordinal) or self._strategy.ask(ordinal)
             if ask is None:
                 if batch or self._open or not self._last_resort():
@@ -230,15 +232,16 @@ class Search:
         """What the rules for ending look at."""
         champion, escape = self._strategy.champion, self._strategy.escape
         return Standing(
-            self._asks,
-            self._pace.seconds,
-            (champion, self._strategy.population.estimate(champion)) if champion else None,
-            self._progress,
-            escape.enabled,
-            escape.active is not None,
-            bool(self._proposer and self._proposer.calls.broke),
-            self.steering.finish,
-        )
+            self._spent, self._pace.seconds,
+            (champion, self._strategy.population.estimate(champion)) if champion else None, self._progress,
+            escape.enabled, escape.active is not None,
+            bool(self._proposer and self._proposer.calls.broke), self.steering.finish,
+        )  # fmt: skip
+
+    @property
+    def _spent(self) -> int:
+        """Evaluations of the search that were asked for."""
+        return self._asks - self._confirmation.readings
 
     @property
     def _expecting(self) -> bool:
@@ -247,7 +250,7 @@ class Search:
             return False
         if self.stop is Stop.DRAIN:
             return self._proposer.calls.waiting
-        return self.steering.rules.allows(self._asks, self._pace.seconds) and self._proposer.owes(self._asks)
+        return self.steering.rules.allows(self._spent, self._pace.seconds) and self._proposer.owes(self._asks)
 
     def _confirmation_asks(self) -> list[Ask]:
         """Champion and seed on the same fresh seeds, all at once, but for those asked for already."""
@@ -291,7 +294,9 @@ class Search:
     def _tell(self, ordinal: int, evaluation: Evaluation) -> None:
         """The only place where an evaluation changes the state of a live run."""
         ask = self._open.pop(ordinal)
-        self._commit(self._records(ask, evaluation, self._fold(ask, evaluation)))
+        outcome = self._fold(ask, evaluation)
+        standing = bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._terms.goal)
+        self._commit(bodies.taken(ask, evaluation, outcome, standing, self._terms.goal))
         self._check_seed()
 
     def _check_seed(self) -> None:
@@ -303,6 +308,8 @@ class Search:
         """Take in an evaluation, now or in a replay; None is for a confirmation."""
         if ask.purpose is Purpose.CONFIRM:
             self._confirmation.told(ask, evaluation)
+            if self._proposer:
+                self._proposer.confirmed()
             return None
         outcome = self._strategy.told(ask, evaluation)
         self._watch.told(evaluation, self._strategy.champion)
@@ -312,16 +319,6 @@ class Search:
             said = evaluation.feedback.strip().splitlines() or ["the judge says no more"]
             self._seed_failure = "; ".join(dict.fromkeys((said[0], said[-1])))
         return outcome
-
-    def _records(self, ask: Ask, evaluation: Evaluation, outcome: Outcome | None) -> list[Record]:
-        """What is to be written about an evaluation that was taken in."""
-        standing = bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._terms.goal)
-        records: list[Record] = [("told", bodies.told(ask, evaluation, outcome, standing))]
-        if outcome and outcome.crowning:
-            records.append(("crowned", bodies.crowned(ask.ordinal, outcome.crowning, self._terms.goal)))
-        if outcome and (trip := outcome.expedition):
-            records.append(("expedition", bodies.expedition(trip, "settled" if trip.outcome else "extended")))
-        return records
 
     # Beginning, end, and the record
 
@@ -335,14 +332,25 @@ class Search:
                     witness(event)
         self._check_seed()
         self._pace.begin()
+        again = {"end": self._confirmation.end, "evaluations": self._evaluations} if self._finished else None
         if self._asks or self._within != self._terms.sandbox:
-            self._commit([*self._unsaid, ("resumed", {"ordinal": self._asks, "sandbox": self._terms.sandbox})])
+            now = {"ordinal": self._asks, "sandbox": self._terms.sandbox}
+            self._commit([*self._unsaid, ("resumed", now), *([("reopened", again)] if again else [])])
+        if again:
+            self._reopen()
         for ask in [replace(ask, variant=ask.variant.whole(), genome=None) for ask in self._open.values()]:
             self._open[ask.ordinal] = ask
             if ask.ordinal not in self._early:
                 self._running[self._submit(ask)] = ask.ordinal
         while self._early and (first := min(self._open)) in self._early:
             self._tell(first, self._early.pop(first))
+
+    def _reopen(self) -> None:
+        """A finished run goes on: what ended it is counted anew, and its next end reads seeds that nobody has seen."""
+        self._confirmation = self._confirmation.again()
+        self._progress = Progress()
+        self.steering.reopen(self._ended, self._confirmation.readings)
+        self._ended, self._finished = None, False
 
     def _replay(self, event: Event) -> None:
         body = event.body
@@ -375,6 +383,10 @@ class Search:
             self._turn_back(body)
         elif event.kind == "ended":
             self._ended = Ending(body["rule"], body["reason"])
+        elif event.kind == "finished":
+            self._finished = True
+        elif event.kind == "reopened":
+            self._reopen()
         elif event.kind in ("call", "proposed", "checked") and self._proposer:
             self._proposer.restore(event.kind, body)
         elif event.kind == "evaluated":

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from judges.cage import Level
+from wolf import launch
 from wolf.cli import main
+from wolf.control.inbox import post
 from wolf.dev import replay
 from wolf.dev.players import competent, sloppy
+from wolf.dev.server import FakeServer
 from wolf.errors import UsageError
+from wolf.llm.proposer import Proposer
+from wolf.settings.config import load
 from wolf.store.ledger import Ledger
 
 
@@ -47,6 +53,33 @@ def test_another_seed_would_have_decided_otherwise(toy, run, monkeypatch):
     monkeypatch.setattr(replay.launch, "strategy", other)
     wrong = replay.replay(Path(finished["run"]))
     assert wrong and wrong[0].startswith("event ") and " was asked " in wrong[0]
+
+
+def test_a_run_that_was_opened_again_asks_of_the_search_and_is_derived_end_by_end(toy, run, monkeypatch):
+    """Prompts tell what the search read, never what was read at an end; a replay answers each end's calls in turn."""
+    tale, told = Proposer._tale, []
+
+    def watched(self, variant):
+        told.append(self._setting.told(self._latest[self._population.number(variant)]))
+        assert told[-1]["variant"] == variant and told[-1]["purpose"] != "confirm"
+        return tale(self, variant)
+
+    monkeypatch.setattr(Proposer, "_tale", watched)
+    with FakeServer(competent({"X": "3.0"}), lambda *_: None) as server:
+        overrides = [f"runs={toy / 'runs'}", "budget.evaluations=12", "confirm.seeds=2"]
+        config = load(str(run.write(toy, server.url)), overrides)
+        with launch.create(config, Level.NONE) as ledger:
+            path = ledger.run_dir
+            assert launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+        for many in (20, 30):
+            before = len(told)
+            post(path, {"order": "budget", "evaluations": many})
+            ledger, config = launch.open_run(path)
+            with ledger:
+                finished = launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+            assert finished is not None and finished["evaluations"] == many
+            assert len(told) > before, "models were asked again"
+    assert replay.replay(path) == []
 
 
 @pytest.mark.parametrize("why", ["steady", "unfinished", "steered"])

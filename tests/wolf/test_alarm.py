@@ -99,7 +99,7 @@ def test_what_people_voted_is_no_gain_that_a_hold_out_must_see(captured: Any) ->
     search.run()
     population, watch = search._strategy.population, search._watch
     before = {id: watch._look(id) for id in watch._holdout}
-    population.sway({id: -50.0 for id in before if id != search._seed_variant.id})
+    population.sway({id: -50.0 for id in before if id != search._terms.seed_variant.id})
     assert {id: watch._look(id) for id in before} == before and len(before) > 1
 
 

@@ -89,14 +89,14 @@ def test_plain_lines_say_what_changed_and_why(story: Story) -> None:
 
 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
-def test_a_finished_run_ends_with_the_outcome_and_three_commands(story: Story, goal: str) -> None:
+def test_a_finished_run_ends_with_the_outcome_and_four_commands(story: Story, goal: str) -> None:
     block = plain(story(goal=goal)).split("\n\n")[-2:]
     text = "\n".join(block)
     assert "On fresh seeds the champion is better than the seed by 0.709 (95% interval 0.669 to 0.749)." in text
     assert "the gain is smaller on fresh seeds than in the search by 0.010" in text
     assert "one reading varies by 0.030" in text
     assert "1: 1 found a new champion · 20% of the evaluations" in text
-    assert text.count("\n  wolf ") == 3
+    assert text.count("\n  wolf ") == 4 and "budget --evaluations 80  # more" in text
 
 
 def test_the_last_block_shows_the_knobs_and_the_diff(
@@ -161,7 +161,7 @@ def test_the_live_table_runs_from_start_to_finish(story: Story, monkeypatch: pyt
         for event in story():
             show(event)
     assert "making the tokenizer" in out.getvalue()
-    assert out.getvalue().rstrip().endswith("into ./best")
+    assert out.getvalue().rstrip().endswith("more; then `wolf resume` goes on")
 
 
 def test_off_the_terminal_it_is_never_silent(story: Story) -> None:

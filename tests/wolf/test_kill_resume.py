@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -274,6 +275,27 @@ def test_neither_its_log_nor_what_is_exported_into_the_target_keeps_a_run_from_b
     (wolf.folder / "slow" / "slow.py").write_text(judge)
     code, out, err = wolf.run("resume", str(run), "--json")
     assert (code, lines(out)[-1]["event"]) == (0, "finished"), err
+
+
+def test_opened_again_and_killed_at_any_instant_it_ends_as_if_never_killed(wolf) -> None:
+    """Two copies of a finished run are given more; one of them goes on in peace."""
+    assert wolf.run("run", "knobs", *SETTINGS[1:], "budget.evaluations=12")[0] == 0
+    run = wolf.ledger()
+    twin = wolf.folder / "twin" / run.name
+    shutil.copytree(run, twin)
+    for one in (run, twin):
+        assert wolf.run("tell", str(one), "budget", "--evaluations", "30")[0] == 0
+    assert wolf.run("resume", str(twin))[0] == 0
+    before, rng = events(run), random.Random()
+    for target in (1, rng.randrange(2, 10), rng.randrange(10, 50)):
+        process = wolf.start("resume", str(run))
+        wait_until(lambda target=target, process=process: events(run) >= before + target or process.poll() is not None)
+        process.kill()
+        process.communicate()
+    code, _, err = wolf.run("resume", str(run))
+    assert code == 0 or "is finished" in err, err  # or the last kill came too late
+    assert exported(wolf, run) == exported(wolf, twin)
+    assert load_run(run).status == "finished" and len(load_run(run).ends) == 2
 
 
 def test_a_finished_run_is_not_resumed(wolf) -> None:

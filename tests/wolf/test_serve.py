@@ -301,11 +301,16 @@ def test_nonsense_is_refused_in_a_sentence(
         assert page.status_code == 422 and "That did not work" in page.text
 
 
-def test_a_finished_run_takes_no_orders(client: TestClient, folder: Path) -> None:
+def test_a_finished_run_takes_no_orders_but_a_larger_budget(client: TestClient, folder: Path) -> None:
     answer = client.post("/run/done/order", data={"order": "pause"}, headers=HERE)
     assert answer.status_code == 422 and "is finished and takes no orders" in answer.text
     assert not (folder / "done" / INBOX).exists()
-    assert "<form" not in client.get("/run/done").text
+    page = client.get("/run/done").text
+    assert page.count("<form") == 1 and "Change the budget" in page and "wolf resume" in page
+    less = client.post("/run/done/order", data={"order": "budget", "evaluations": "40"}, headers=HERE)
+    assert less.status_code == 422 and "has used 40 evaluations" in less.text
+    more = client.post("/run/done/order", data={"order": "budget", "evaluations": "60"}, headers=HERE)
+    assert more.status_code < 400 and orders(folder / "done")[0]["evaluations"] == "60"
 
 
 def test_reading_leaves_the_run_as_it_was(client: TestClient, folder: Path) -> None:

@@ -323,6 +323,7 @@ def test_when_the_search_is_over_only_what_still_matters_is_obeyed(desk: Any) ->
     late = [mine(bench.toy, 0.0041), {"order": "budget", "evaluations": 99}]
     ledger = bench.run({20: [*late, {"order": "veto", "variant": "best"}]})
     assert ["comes too late" in body["reason"] for body in of(ledger, "refused")] == [True, True]
+    assert of(ledger, "refused")[1]["reason"].endswith("; order it again when that is done")
     vetoed = of(ledger, "intervention")[0]["variant"]
     summary = of(ledger, "finished")[0]
     assert summary["champion"]["id"] != vetoed

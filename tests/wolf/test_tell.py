@@ -120,11 +120,37 @@ def test_a_file_that_is_none_of_several_has_to_be_named_like_one(
     assert (order(run, "inject", str(tmp_path / "model.py"))[2] or {})["files"] == {"b/model.py": "X = 1\n"}
 
 
-def test_a_finished_run_takes_no_orders(write_run: Write, tmp_path: Path) -> None:
+def test_a_finished_run_takes_no_orders_but_a_larger_budget(write_run: Write, tmp_path: Path) -> None:
     run = write_run(tmp_path / "done", evaluations=8)
     code, said, posted = order(run, "pause")
     assert (code, posted) == (2, None)
-    assert f"{run} is finished and takes no orders; look at it with `wolf report {run}`" in said
+    assert f"{run} is finished and takes no orders but a larger budget, with which `wolf resume` goes on" in said
+    assert f"look at it with `wolf report {run}`" in said
+    for words, sentence in {
+        ("--evaluations", "8"): "has used 8 evaluations, which count: order more with --evaluations",
+        ("--hours", "2"): "has used 8 evaluations, which count: order more with --evaluations",
+        ("--evaluations", "9", "--hours", "0.01"): "has worked for 3m 40s, which counts: order more with --hours",
+    }.items():
+        code, said, posted = order(run, "budget", *words)
+        assert (code, posted) == (2, None) and f"{run} {sentence}" in said
+    code, said, posted = order(run, "budget", "--evaluations", "9")
+    assert (code, said) == (0, f"{run} is finished: `wolf resume {run}` goes on from there\n")
+    assert posted is not None and posted["evaluations"] == 9
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"), [("dollars", "dollars cannot be raised"), ("exhausted", "everything within reach was tried")]
+)
+def test_where_no_budget_helps_a_finished_run_says_what_does(
+    write_run: Write, tmp_path: Path, rule: str, why: str
+) -> None:
+    run = write_run(tmp_path / "done", evaluations=8, end="")
+    final = dict(load_run(write_run(tmp_path / "other", evaluations=8)).final or {})
+    with Ledger.open(run, write=True) as ledger:
+        ledger.append([("ended", {"rule": rule, "reason": "it is over"}), ("finished", final)])
+    code, said, posted = order(run, "budget", "--evaluations", "100")
+    assert (code, posted) == (2, None)
+    assert why in said and f"`wolf export {run} --best FOLDER --force`, and start another run" in said
 
 
 @pytest.mark.parametrize("answer", ["obeyed", "refused", "silence"])

@@ -115,3 +115,25 @@ def test_a_missing_library_is_one_sentence_before_anything_is_made(
 def test_parameters_are_flat(story: Story) -> None:
     flat = parameters(Run.of(story()))
     assert flat["budget.evaluations"] == "40" and flat["name"] == "demo"
+
+
+def test_a_run_that_is_opened_again_ends_again(story: Story) -> None:
+    class Book:
+        def __init__(self) -> None:
+            self.closed: list[tuple[str, bool]] = []
+
+        def log(self, step: int, values: Mapping[str, float]) -> None: ...
+
+        def note(self, step: int, text: str) -> None: ...
+
+        def close(self, facts: Mapping[str, Any], done: bool) -> None:
+            self.closed.append((facts["status"], done))
+
+    events, book = story(), Book()
+    opened = {"resumed": {"ordinal": 45}, "reopened": {"end": 1, "evaluations": 40}, "finished": events[-1].body}
+    ends = [Event(900 + n, 9_000.0, kind, body) for n, (kind, body) in enumerate(opened.items())]
+    for start, more in ((events[:2], events[2:]), (events, ends)):
+        observer = Tracker("mlflow", book, Run.of(start, path=Path("runs/demo"), locked=True), print)
+        for event in more:
+            observer(event)
+    assert book.closed == [("finished", True)] * 2

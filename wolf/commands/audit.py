@@ -50,7 +50,7 @@ def readings(run: Run, count: int) -> list[Told]:
     if run.final is None:
         raise UsageError(f"{run.path} is not finished; `wolf resume {quote(str(run.path))}` goes on with it")
     scored = [told for told in run.told if told.variant == run.champion and told.score is not None]
-    fresh = [told for told in scored if told.purpose == "confirm"]
+    fresh = [told for told in run.confirmations(run.champion) if told.score is not None]
     if not scored:
         raise UsageError(f"the champion of {run.path} has no score to compare with")
     return (fresh or scored)[-count:]

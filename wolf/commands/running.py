@@ -79,7 +79,10 @@ def run(
 def resume(
     ctx: click.Context, run: str | None, as_json: bool, track: tuple[str, ...], sandbox: str | None, unsafe: bool
 ) -> None:
-    """Continue RUN (a run directory; default: the latest in ./runs) where it was stopped or killed."""
+    """Continue RUN (a run directory; default: the latest in ./runs) where it was stopped or killed.
+
+    A finished run goes on with a larger budget: order it first, with `wolf tell RUN budget`.
+    """
     from wolf import launch
     from wolf.reading.display import choose
     from wolf.reading.finding import find_run

@@ -79,7 +79,7 @@ def finish(run: str) -> None:
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Hours in total.")
 @click.pass_obj
 def budget(run: str, evaluations: int | None, hours: float | None) -> None:
-    """Change the budget; totals include what is already spent."""
+    """Change the budget; totals include what is already spent. A finished run goes on with it: `wolf resume RUN`."""
     limits = {"evaluations": evaluations, "hours": hours}
     _tell(run, {"order": "budget", **{name: many for name, many in limits.items() if many is not None}})
 
@@ -189,20 +189,24 @@ def send(run: Run, order: Mapping[str, Any], by: str) -> str:
         UsageError: if it makes no sense, or the run takes none, in one sentence.
     """
     from wolf.control.inbox import post
-    from wolf.control.orders import OrderError, check
+    from wolf.control.orders import Budget, OrderError, check
+    from wolf.reading.reopening import objection
 
     assert run.path is not None
-    if run.status == "finished":
+    if run.status == "finished" and order["order"] != "budget":
         raise UsageError(
-            f"{run.path} is finished and takes no orders; look at it with `wolf report {quote(str(run.path))}`"
+            f"{run.path} is finished and takes no orders but a larger budget, with which `wolf resume` goes on; "
+            f"look at it with `wolf report {quote(str(run.path))}`"
         )
     if order["order"] == "stop" and not run.locked:
         raise UsageError(f"nobody is working on {run.path}, so there is nothing to stop")
     order = {"by": by, **{key: run.resolve(said) if key in NAMES else said for key, said in order.items()}}
     try:
-        check(order)
+        checked = check(order)
     except OrderError as error:
         raise UsageError(str(error)) from error
+    if run.status == "finished" and isinstance(checked, Budget) and (said := objection(run, checked.limits)):
+        raise UsageError(said)
     return post(run.path, order)
 
 
@@ -220,7 +224,9 @@ def _tell(where: str, order: Mapping[str, Any]) -> None:
     run = load_run(path)
     id = send(run, order, "terminal")
     if not run.locked:
-        click.echo(f"nobody is working on {path}: it will be obeyed after `wolf resume {quote(str(path))}`")
+        typed = quote(str(path))
+        waits = f"nobody is working on {path}: it will be obeyed after `wolf resume {typed}`"
+        click.echo(f"{path} is finished: `wolf resume {typed}` goes on from there" if run.final else waits)
         return
     click.echo(_answer(path, id, len(run.events)))
 

@@ -149,7 +149,7 @@ def prepare(entry: Entry, level: Level) -> tuple[bool, int]:
         Whether the run is finished, and how many evaluations it has so far.
 
     Raises:
-        UsageError: if it is there and was made with another configuration or from other files.
+        UsageError: if it is there and was made with another configuration or from other files, or was opened again.
     """
     if not (entry.path / LEDGER).is_file():
         launch.create(entry.config, level, entry.path).close()
@@ -158,6 +158,7 @@ def prepare(entry: Entry, level: Level) -> tuple[bool, int]:
         events = ledger.events()
         header = next(events).body
         kinds = [event.kind for event in events]
+        done = ledger.finished
     target = Target.of(entry.config.target)
     changed = _difference(entry.config.to_dict(), header["config"])
     if header["seed_variant"] != target.seed().id:
@@ -168,7 +169,12 @@ def prepare(entry: Entry, level: Level) -> tuple[bool, int]:
             f"{changed} since {entry.path} was made, so old and new scores cannot be compared: undo that, or "
             "name another folder with --out"
         )
-    return "finished" in kinds, kinds.count("told")
+    if "reopened" in kinds:
+        raise UsageError(
+            f"{entry.path} was opened again after its end, so its budget is not that of the others: move it elsewhere, "
+            "or name another folder with --out"
+        )
+    return done, kinds.count("told")
 
 
 def _check(config: Config) -> None:

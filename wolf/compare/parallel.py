@@ -149,4 +149,4 @@ class Runs:
 def finished(path: Path) -> bool:
     """Whether a run is at its end."""
     with Ledger.open(path) as ledger:
-        return any(event.kind == "finished" for event in ledger.events())
+        return ledger.finished

@@ -137,6 +137,12 @@ class Budget(Order):
             raise ValueError("it names neither evaluations nor hours")
         return self
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """Those that it names."""
+        named = {"evaluations": self.evaluations, "hours": self.hours}
+        return {name: many for name, many in named.items() if many is not None}
+
 
 class Answer(Order):
     """The answer to a check-in: several orders that are obeyed all or not at all, and then it goes on."""

@@ -19,7 +19,7 @@ from wolf.control import orders
 from wolf.control.form import Form
 from wolf.control.inbox import Inbox, Key, Letter
 from wolf.control.orders import AnyOrder, OrderError
-from wolf.control.stopping import Rules, Stop
+from wolf.control.stopping import Ending, Rules, Stop
 from wolf.store import bodies
 from wolf.store.bodies import Body
 from wolf.strategy.asks import Strategy
@@ -91,6 +91,7 @@ class Steering:
         self.votes: list[tuple[str, str, int]] = []
         self.stop = Stop.NO  # of this session; a resumed run does not stop again
         self.finish = False
+        self._beside = 0  # readings that count for no budget
         self.injected: list[str] = []  # to be evaluated next
 
     def hear(self, commit: Commit, evaluations: int, over: bool) -> None:
@@ -148,6 +149,11 @@ class Steering:
                 self._instructions.append(body["text"])
             case order if order in SEARCHING:
                 self._later.append(body)
+
+    def reopen(self, ended: Ending | None, beside: int) -> None:
+        """A finished run goes on after it `ended`; `beside` of its readings were confirmations."""
+        self.finish, self._beside = False, beside
+        self.rules = self.rules.after(ended)
 
     def settle(self, idle: bool) -> list[Record]:
         """Let what was ordered change the search, if it is time to: `idle` says that no evaluation is under way.
@@ -245,7 +251,10 @@ class Steering:
         if isinstance(order, orders.Go) and order.checkin is not None and order.checkin != self.checkin:
             raise OrderError(f"check-in {order.checkin} is not open any more")
         if over and order.order in LATE:
-            raise OrderError(f"{order.order} comes too late: the search is over, its champion is being confirmed")
+            again = "; order it again when that is done" if isinstance(order, orders.Budget) else ""
+            raise OrderError(
+                f"{order.order} comes too late: the search is over, its champion is being confirmed{again}"
+            )
         if order.order in ("memo", "instruction") and not self._able.models:
             raise OrderError(f"nobody would read the {order.order}: this run asks no language model (no llm: section)")
         if order.order == "vote" and not self._able.votes:
@@ -282,8 +291,7 @@ class Steering:
                 return {"order": "inject", "by": order.by, "variant": made.id, "parent": made.parents[0],
                         "note": made.note}  # fmt: skip
             case orders.Budget():
-                limits = {name: body[name] for name in ("evaluations", "hours") if name in body}
-                return {"order": "budget", "by": order.by, "limits": limits}
+                return {"order": "budget", "by": order.by, "limits": order.limits}
         return body
 
     def _find(self, name: str) -> str:
@@ -349,5 +357,6 @@ class Steering:
                 self._population.sway(self._swayed())
             case "budget":
                 self.rules = self.rules.revised(body["limits"].get("evaluations"), body["limits"].get("hours"))
-                self._strategy.replan(self.rules.evaluations, self.rules.seconds)
+                many = self.rules.evaluations  # a strategy counts in ordinals
+                self._strategy.replan(many and many + self._beside, self.rules.seconds)
         return self._strategy.steered()

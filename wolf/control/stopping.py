@@ -110,6 +110,10 @@ class Rules:
             self, evaluations=evaluations or self.evaluations, seconds=3600 * hours if hours else self.seconds
         )
 
+    def after(self, ended: Ending | None) -> Rules:
+        """For a run that goes on although it `ended`: a target that was reached is no reason to end any more."""
+        return replace(self, target=None) if ended and ended.rule == "target" else self
+
     def allows(self, asked: int, active: float) -> bool:
         """Whether evaluations and time are left after `asked` evaluations and `active` seconds."""
         return (self.evaluations is None or asked < self.evaluations) and (

@@ -85,6 +85,11 @@ class Tale:
     note: str
     evaluation: Evaluation
 
+    @staticmethod
+    def of(variant: Variant, evaluation: Evaluation) -> Tale:
+        """That of a variant at hand."""
+        return Tale(variant.id, variant.parents, variant.origin, variant.note, evaluation)
+
 
 class Context:
     """What a prompt may see of a run: the population and the tales, in the user's units."""

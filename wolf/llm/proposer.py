@@ -90,7 +90,7 @@ class Proposer:
         self._models = Bandit({model.name: 0.2 for model in config.models if model.name not in setting.silent})
         self._written: set[int] = set()  # calls whose `proposed` event is in the ledger
         self._makers: dict[str, int] = {}  # variant that was asked -> the call that it was taken from
-        self._told = 0  # evaluations
+        self._told = self._rows = 0  # evaluations; and all `told` events, those of confirmations too
         self._latest = array("q")  # of each variant that was judged, by its number in the population
         self._broken: dict[str, Tale] = {}  # ideas that crashed and are to be repaired
         self._hurried = False
@@ -126,12 +126,11 @@ class Proposer:
         variant = ask.variant
         self._calls.over(ask.ordinal)
         if (number := self._population.number(variant.id)) == len(self._latest):
-            self._latest.append(self._told)
-        self._latest[number] = self._told
-        self._told += 1
+            self._latest.append(self._rows)
+        self._latest[number] = self._rows
+        self._told, self._rows = self._told + 1, self._rows + 1
         if variant.origin.startswith("llm:") and variant.origin != "llm:repair" and evaluation.status in BROKEN:
-            tale = Tale(variant.id, variant.parents, variant.origin, variant.note, evaluation)
-            self._broken.setdefault(variant.id, tale)
+            self._broken.setdefault(variant.id, Tale.of(variant, evaluation))
         maker = self._makers.get(variant.id, -1)
         if ask.purpose not in (Purpose.HUNT, Purpose.STEP, Purpose.EXPEDITION):
             return
@@ -145,6 +144,10 @@ class Proposer:
         if ask.purpose is not Purpose.EXPEDITION:  # those are paid by the escape harness
             self._turns.told("llm", pay * unit / (unit + self._price(ask.ordinal)))
             self._operators.told(variant.origin, pay)
+
+    def confirmed(self) -> None:
+        """A `told` event is a confirmation's: no idea may come of it."""
+        self._rows += 1
 
     # What the strategy asks
 
@@ -355,11 +358,8 @@ class Proposer:
 
     def _tale(self, variant: str) -> Tale:
         """The latest of a variant that was judged."""
-        made, body = (
-            self._population.variant(variant),
-            self._setting.told(self._latest[self._population.number(variant)]),
-        )
-        return Tale(variant, made.parents, made.origin, made.note, to_evaluation(body["evaluation"], variant, ""))
+        body = self._setting.told(self._latest[self._population.number(variant)])
+        return Tale.of(self._population.variant(variant), to_evaluation(body["evaluation"], variant, ""))
 
     def _own(self) -> list[Call]:
         """The calls for ideas."""

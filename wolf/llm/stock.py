@@ -174,7 +174,7 @@ class Stock:
     def failed(self, ordinal: int) -> list[Tale]:
         """The ideas that failed their checks, as tales."""
         found = [v for v in self._ideas(ordinal) if self._failed(v.id)]
-        return [Tale(v.id, v.parents, v.origin, v.note, self._checked[v.id]) for v in found]
+        return [Tale.of(v, self._checked[v.id]) for v in found]
 
     def fruitful(self, call: Call) -> bool:
         """Whether a call brought an idea that runs and that no call before it had."""

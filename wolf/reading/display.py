@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 10.0  # seconds
 FOLDED = ("variant", "asked", "told", "evaluated")  # of these the rows of `Run` say all, and a display keeps none
-KEPT = ("call", "purpose", "cost", "reason")  # of events that have been shown: what bills and pauses are told from
+KEPT = ("call", "purpose", "cost", "reason", "rule")  # of what was shown: bills, pauses and ends are told from it
 
 
 class Display(Protocol):

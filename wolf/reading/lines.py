@@ -96,6 +96,8 @@ def tell(run: Run, event: Event, width: int | None) -> list[str]:
         case "resumed":
             level = f" · sandbox {run.sandbox}" if run.sandbox != head.sandbox else ""
             return [f"resumed after {run.evaluations} evaluations{level}"]
+        case "reopened":
+            return [line(f"opened again after end {body['end']}; its champion will be confirmed anew")]
         case "stopped":
             return [line(f"stopped after {_evaluations(run)}: {run.reason or 'asked to'}"), *_next(run)]
         case "aborted":

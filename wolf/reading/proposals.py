@@ -102,13 +102,17 @@ def _tally(events: Iterable[Event], name: Callable[[str, str], str], others: boo
 def waited(events: Iterable[Event]) -> float:
     """The share of the search during which nothing was evaluated while a model was being asked."""
     busy = asking = 0
+    confirming = False
     total = idle = 0.0
     last: float | None = None
     for event in events:
         if event.kind in ("run", "resumed"):
             busy, asking, last = 0, 0, None  # what was under way is started again, and asked or reserved again
-        elif event.kind == "asked" and event.body["purpose"] == "confirm":
-            break
+        elif event.kind == "asked":
+            confirming = event.body["purpose"] == "confirm"
+        if confirming:
+            last = None
+            continue
         if last is not None:
             total += event.time - last
             idle += (event.time - last) * (asking > 0 and busy == 0)

@@ -57,7 +57,8 @@ class Run:
         at: when the latest was written.
         seconds: time the run has been active, without pauses and without the time before a resume.
         sandboxes: what candidates were locked into, by the evaluation after which that began.
-        final: the body of the `finished` event.
+        final: the body of the `finished` event; None for a run that goes on, opened again or not.
+        ends: the bodies of all `finished` events: a run that was opened again may have several.
     """
 
     header: Header
@@ -86,7 +87,9 @@ class Run:
     noise: float | None = None
     reason: str = ""
     final: Mapping[str, Any] | None = None
+    ends: list[Mapping[str, Any]] = field(default_factory=list)
     _leads: str | None = None
+    _before: int = 0  # readings that came back before it was opened again
     _away: dict[int, Asked] = field(default_factory=dict)  # asked for, and neither told nor finished before their turn
 
     @staticmethod
@@ -143,6 +146,8 @@ class Run:
                 self.reason, self.final = "", None
                 if (level := body.get("sandbox", self.sandbox)) != self.sandbox:
                     self.sandboxes[self.evaluations] = level
+            case "reopened":
+                self._before = len(self.told)
             case "call" if body.get("again"):
                 self.silent.setdefault(body["model"], (event.time, body["fault"]))
             case "call" if body.get("state") == "answered":
@@ -169,6 +174,7 @@ class Run:
             case kind if kind in ENDS:
                 self.working, self.waiting, self.reason = {}, {}, body.get("reason") or ""
                 self.final = body if event.kind == "finished" else None
+                self.ends += [body] if self.final else []
 
     def __repr__(self) -> str:  # one line: a notebook shows it, and a whole history would drown the page
         return f"<Run {self.path or self.header.name}: {self.status}, {self.evaluations} evaluations>"
@@ -200,8 +206,9 @@ class Run:
         return [told for told in self.told if told.purpose != "confirm"]
 
     def confirmations(self, variant: str | None) -> list[Told]:
-        """The readings of `variant` on fresh seeds, failed ones among them."""
-        return [told for told in self.told if told.purpose == "confirm" and told.variant == variant]
+        """The readings of `variant` on the fresh seeds of the latest end, failed ones among them."""
+        latest = self.told[self._before :]
+        return [told for told in latest if told.purpose == "confirm" and told.variant == variant]
 
     @property
     def curve(self) -> list[Told]:

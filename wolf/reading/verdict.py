@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 
 from wolf.reading.records import Run
+from wolf.reading.reopening import objection
 from wolf.reading.rows import Z95, Belief, Expedition, Gain, Told
 from wolf.reading.terminal import decimals, duration, number
 
@@ -165,6 +166,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
     final, digits = run.final or {}, places(run)
     metric, goal = run.header.metric, run.header.goal
     lines = [("verdict", verdict(run).sentence)]
+    lines += [("earlier", said)] if (said := history(run)) else []
     for name in ("champion", "seed"):
         told = final.get(name) or {}
         search, fresh = Belief.of(told.get("search")), Belief.of(told.get("fresh"))
@@ -200,6 +202,28 @@ def closing(run: Run) -> list[tuple[str, str]]:
     return lines
 
 
+def history(run: Run) -> str:
+    """What earlier ends of a run that was opened again confirmed, and what looking again costs; else empty."""
+    earlier, digits = run.ends[:-1] if run.final else run.ends, places(run)
+    if not earlier:
+        return ""
+    gains = [Gain(*(body["gain"][key] for key in Gain._fields)) if body.get("gain") else None for body in run.ends]
+    said = ", ".join(
+        f"end {n} after {body['evaluations']} evaluations confirmed {f'a gain of {g.text(digits)}' if g else 'nothing'}"
+        for n, (body, g) in enumerate(zip(earlier, gains, strict=False), 1)
+    )
+    if run.final is None:
+        return f"This run was opened again: {said}."
+    many = len(run.ends)
+    worth = f"This is end {many} of this run: {said}."
+    if by_holdout(run):
+        return f"{worth} The hold-out is the same at every end, so it has been looked at {many} times."
+    if not any(g and g.low < g.high for g in gains):
+        return worth
+    luck = f"of {many} intervals at 95% one misses the truth in up to {100 * (1 - 0.95**many):.0f} of 100 runs"
+    return f"{worth} Each reads seeds of its own, and each is a chance for luck: {luck}."
+
+
 def fates(trips: Iterable[Expedition]) -> str:
     """What became of some expeditions: `1 found a new champion, 2 found nothing`."""
     outcomes = Counter(trip.outcome for trip in trips)
@@ -212,10 +236,13 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
     page = (f"wolf report {where}", "one HTML page: curve, lineage, statistics")
     left = run.status in ("stopped", "killed") or (run.status == "aborted" and run.beliefs)
     resume = [(f"wolf resume {where}", "go on where it stopped")] if left else []
+    twice = {"evaluations": 2 * run.evaluations}
+    larger = (f"wolf tell {where} budget --evaluations {twice['evaluations']}", "more; then `wolf resume` goes on")
+    more = [larger] if run.final and not objection(run, twice) else []
     if run.champion in (None, run.header.seed_variant):  # there is no change to look at or to take away
-        return [*resume, (f"wolf top {where}", "what was tried, and what failed"), page]
+        return [*resume, (f"wolf top {where}", "what was tried, and what failed"), page, *more]
     seen = resume or [(f"wolf diff best {where}", "what changed from the seed to the champion")]
-    return [*seen, page, (f"wolf export {where} --best best", "the champion's files, into ./best")]
+    return [*seen, page, (f"wolf export {where} --best best", "the champion's files, into ./best"), *more]
 
 
 def _readings(belief: Belief | None, digits: int) -> str:

@@ -11,7 +11,7 @@ from wolf.reading.records import Run
 from wolf.reading.rows import Told
 from wolf.reading.spending import spent
 from wolf.reading.terminal import duration, line, number
-from wolf.reading.verdict import by_holdout, fates, holdout_of, places, ties, verdict
+from wolf.reading.verdict import by_holdout, fates, history, holdout_of, places, ties, verdict
 
 MANY = 6  # knobs named before "and n more"
 
@@ -97,6 +97,8 @@ def _real(run: Run) -> Iterator[str]:
     if final.get("curse") and said.fresh and said.gain.low != said.gain.high and not by_holdout(run):
         size = number(abs(final["curse"]), digits)
         yield f"The search had {'over' if final['curse'] < 0 else 'under'}estimated it by {size}."
+    if said_before := history(run):
+        yield said_before
     if run.header.judge in ("reader", "panel"):
         from wolf.reading.finalists import judgement
 

@@ -93,6 +93,18 @@ def told(ask: Ask, evaluation: Evaluation, outcome: Outcome | None, standing: Bo
             "evaluation": evaluated(evaluation), "admission": done, **standing}  # fmt: skip
 
 
+def taken(
+    ask: Ask, evaluation: Evaluation, outcome: Outcome | None, standing: Body, goal: Goal
+) -> list[tuple[str, Body]]:
+    """The events about an evaluation that was taken in."""
+    records = [("told", told(ask, evaluation, outcome, standing))]
+    if outcome and outcome.crowning:
+        records.append(("crowned", crowned(ask.ordinal, outcome.crowning, goal)))
+    if outcome and (trip := outcome.expedition):
+        records.append(("expedition", expedition(trip, "settled" if trip.outcome else "extended")))
+    return records
+
+
 def admission(done: Admission | None) -> Body:
     """What was done with an evaluation; None is for a confirmation."""
     if done is None:

@@ -14,6 +14,7 @@ class Contents:
         kinds: of events.
         variants: id of a variant -> seq of its event.
         told: seq of each `told` event, in order.
+        finished: whether the run is at its end, and was not opened again.
     """
 
     def __init__(self) -> None:
@@ -21,6 +22,7 @@ class Contents:
         self.kinds: set[str] = set()
         self.variants = Catalogue()
         self.told = array("q")
+        self.finished = False
 
     def note(self, kind: str, seq: int, variant: str) -> None:
         """One more event; `variant` is the id in a `variant` event."""
@@ -29,3 +31,5 @@ class Contents:
             self.variants.add(variant, seq)
         elif kind == "told":
             self.told.append(seq)
+        elif kind in ("finished", "reopened"):
+            self.finished = kind == "finished"

@@ -171,6 +171,12 @@ class Ledger:
         self._catch_up()
         return self._contents.kinds
 
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end, and was not opened again."""
+        self._catch_up()
+        return self._contents.finished
+
     def variant(self, id: str) -> Variant:
         """The variant with this full id.
 
