@@ -47,7 +47,7 @@ def proposing(
 
     models, prices = build(config.llm)
     writers = ", ".join(name for name in models if name not in silent(config)) or "nobody"
-    where = f" at {config.llm.base_url}" if config.llm.base_url else ""
+    where = f" at {config.llm.address}" if config.llm.address else ""
     say(f"proposals by {writers}{where}, for at most ${config.budget.usd:g}")
     calls = Calls(models, prices, config.budget.usd or 0.0, at_once=config.llm.at_once)
     with closing(calls), smoking:

@@ -66,6 +66,11 @@ def test_a_slow_server_is_cut_at_the_wall_deadline(name):
     assert time.monotonic() - start < 6
 
 
+def test_a_page_is_not_read_out_but_named_by_its_address():
+    found, _ = attempt("502-html", True)
+    assert found.what == "http 502" and str(found).endswith("/v1/messages") and "<" not in str(found)
+
+
 def test_retry_after_is_read_as_seconds_or_a_date_and_nonsense_is_ignored():
     waits = {name: attempt(name, True)[0].after for name in FAULTS if name.startswith("429-")}
     assert waits["429-after-2"] == 2

@@ -12,6 +12,8 @@ from population.knobs import Space
 from population.pool import Population
 from population.variant import Variant
 from wolf.cli import main
+from wolf.dev.server import FakeServer
+from wolf.dev.wire import Said
 from wolf.errors import ConfigError, SetupError
 from wolf.estimate import estimate
 from wolf.llm.models import build
@@ -75,6 +77,19 @@ def test_a_model_without_a_key_is_refused_with_a_sentence(toy, monkeypatch):
         config(toy, "{models: [mine], base_url: 'http://x', prices: {mine: {input: 0, output: 0}}}").llm
     )
     assert [*models] == [*prices] == ["mine"]
+
+
+def test_without_an_address_the_environment_has_it_each_time_and_then_no_key_is_needed(toy, monkeypatch):
+    monkeypatch.setattr("wolf.llm.client._take_key", lambda: None)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    said = config(toy, "{models: [mine], prices: {mine: {input: 0, output: 0}}}").llm
+    for _ in range(2):
+        with FakeServer(lambda request: Said("Awoo.")) as server:
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+            models, _ = build(said)
+            assert models["mine"].send(Prompt("edit", "", "hello", 100)).result(20).text == "Awoo."
+            models["mine"].close()
+            assert len(server.log) == 1
 
 
 def test_costs_follow_the_table():

@@ -278,11 +278,12 @@ def _usage(said: Any) -> Usage | None:
 def _status_fault(error: Any) -> Fault:
     """By the error's own type and code; the HTTP status only where there is none."""
     inner = _mapping(_mapping(error.body).get("error"))
+    foreign = not isinstance(error.body, Mapping)  # a page, from whatever else is at this address
     details = _mapping(inner.get("details"))
     code = str(details.get("error_code") or inner.get("error_code") or "")
     kind, status = str(inner.get("type") or ""), error.status_code
     what = f"http {status}" if status != 200 else f"error in stream: {kind or 'unknown'}"
-    message = _clean(f"{inner.get('message') or error.message}")
+    message = _clean(f"no JSON from {error.request.url}" if foreign else f"{inner.get('message') or error.message}")
     if status == 200:  # headers had gone out, and perhaps tokens: it may be billed
         return Fault(Kind.BROKEN, what, message)
     if "spend_limit" in code:

@@ -102,6 +102,11 @@ class LLMConfig(BaseModel):
             raise ValueError("names the same model twice; give one a `name` of its own and its `model`")
         return value
 
+    @property
+    def address(self) -> str | None:
+        """Where models without an address of their own are asked: as written, or as the environment has it now."""
+        return self.base_url or os.environ.get("ANTHROPIC_BASE_URL") or None
+
     def price(self, name: str) -> Price | None:
         """What a model costs; None if nobody knows."""
         if name.startswith((SCRIPT, REPLAY)):
@@ -165,10 +170,8 @@ def _model(model: ModelConfig, config: LLMConfig) -> Model:
         return Script(Path(model.name.removeprefix(SCRIPT)))
     if model.name.startswith(REPLAY):
         return Replay(Path(model.name.removeprefix(REPLAY)))
-    base_url = model.base_url or config.base_url
-    if base_url is None and not any(
-        (key(), os.environ.get("ANTHROPIC_AUTH_TOKEN"), os.environ.get("ANTHROPIC_BASE_URL"))
-    ):
+    base_url = model.base_url or config.address
+    if base_url is None and not (key() or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
         raise SetupError(f"{model.name} needs a key: set ANTHROPIC_API_KEY, or point llm: base_url: at a server of "
                          "your own (docs/models.md)")  # fmt: skip
     return Remote(
