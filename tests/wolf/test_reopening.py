@@ -258,7 +258,7 @@ def test_the_claim_is_the_last_ends_and_the_first_is_history(bench: Any) -> None
     said, gain = verdict(run), of(ledger, "finished")[1]["gain"]
     assert run.status == "finished" and said.fresh and said.gain is not None and said.gain.mean == gain["mean"]
     assert history(run).startswith("This is end 2 of this run: end 1 after 20 evaluations confirmed a gain of ")
-    assert history(run).endswith("of 2 intervals at 95% one misses the truth in up to 10 of 100 runs.")
+    assert history(run).endswith("at least one of 2 such 95% intervals misses the truth in up to 10 of 100 runs.")
     assert history(run) in dict(answers(run))["Is it real?"]
     assert any(history(run)[:40] in text for text in tell(run, events[-1], None))
 

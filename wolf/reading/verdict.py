@@ -220,7 +220,9 @@ def history(run: Run) -> str:
         return f"{worth} The hold-out is the same at every end, so it has been looked at {many} times."
     if not any(g and g.low < g.high for g in gains):
         return worth
-    luck = f"of {many} intervals at 95% one misses the truth in up to {100 * (1 - 0.95**many):.0f} of 100 runs"
+    luck = (
+        f"at least one of {many} such 95% intervals misses the truth in up to {100 * (1 - 0.95**many):.0f} of 100 runs"
+    )
     return f"{worth} Each reads seeds of its own, and each is a chance for luck: {luck}."
 
 
