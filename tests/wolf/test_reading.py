@@ -76,6 +76,30 @@ def test_where_other_lines_differ_the_note_comes_before_the_knobs(wolf: Call) ->
     assert said == ["", "add\\x1b them", "other lines, LR 0.02 → 0.03", "double, DEPTH 4 → 6"]
 
 
+def test_of_a_text_every_sentence_that_was_dropped_is_named_and_not_the_last_step_alone(tmp_path: Path) -> None:
+    (tmp_path / "c.md").write_text("# Fridays\n\nThe plan is simple. People rest. Calls are answered. It is fair.\n")
+    (tmp_path / "t.yaml").write_text(
+        f"target: {{root: {tmp_path}, files: [c.md]}}\njudge: {{kind: reader, task: argument, file: c.md}}\n"
+        f"search: {{statements: 'on'}}\nbudget: {{evaluations: 4}}\nruns: {tmp_path / 'runs'}\nworkers: {{slots: 1}}\n"
+    )
+    assert CliRunner().invoke(cli.main, ["run", str(tmp_path / "t.yaml")]).exit_code == 0
+    path = next((tmp_path / "runs").iterdir())
+    seed = load_run(path).header.seed_variant
+    one = Variant(
+        {"c.md": "# Fridays\n\nThe plan is simple. Calls are answered. It is fair.\n"}, (seed,), "drop", "less"
+    )
+    two = Variant(
+        {"c.md": "# Fridays\n\nCalls are answered. It is fair. The plan is simple.\n"}, (one.id,), "move", "x"
+    )
+    new = Variant({"c.md": "# Mondays\n\nNobody works.\n"}, (two.id,), "llm:edit", "y")
+    with Ledger.open(path, write=True) as ledger:
+        ledger.append([], [one, two, new])
+    run = load_run(path)
+    assert [from_seed(run, id) for id in (one.id, two.id, new.id)] == [
+        "less", 'dropped "People rest.", sentences moved', 'written as "# Mondays Nobody works."'
+    ]  # fmt: skip
+
+
 def test_one_of_a_thing_is_not_several(wolf: Call) -> None:
     made = CliRunner().invoke(cli.main, ["run", "knobs", "budget.evaluations=1", "workers.slots=1", "name=one"])
     assert made.exit_code == 0, made.output

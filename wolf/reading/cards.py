@@ -5,12 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from wolf.reading.difference import describe, knob_changes, line_diff
+from wolf.reading.difference import PROSE, describe, knob_changes, line_diff
 from wolf.reading.records import Run
 from wolf.reading.terminal import line, safe
 from wolf.reading.verdict import along, places
 
-PROSE = (".txt", ".md")
 DIFF_LINES = 24
 WIDTH = 96
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from population.knobs import Space
 
 FEW = 6  # knobs named in a line, before "and n more"
+SENTENCES = 3  # named in a line, of those dropped and of the new ones
+PROSE = (".txt", ".md")  # files that are texts for readers
 LONGEST = 36  # characters of a value in a line; choices of a text may be sentences
 
 Files = Mapping[str, str]
@@ -93,7 +95,9 @@ def describe(changes: Changes, most: int | None = None) -> str:
 
 
 def from_seed(run: Run, id: str, most: int | None = FEW) -> str:
-    """What tells `id` from the seed, in a harmless line: `most` of its knobs; where more differs, its last note first.
+    """What tells `id` from the seed, in a harmless line: `most` of its knobs; first what else differs.
+
+    Of a text that is what became of its sentences; of a program, and of a text's first step, its last note.
 
     Empty for the seed itself, and for a variant that differs from it in layout only.
     """
@@ -106,12 +110,34 @@ def from_seed(run: Run, id: str, most: int | None = FEW) -> str:
     knobs = describe(_differing(seed, here), most)
     if seed.skeleton_id == here.skeleton_id:
         return line(knobs)
-    note = run.variants[id].note
-    for parent in run.variants[id].parents[:1]:
+    note, parents = run.variants[id].note, run.variants[id].parents
+    if tuple(parents) != (run.header.seed_variant,) and all(path.endswith(PROSE) for path in here.shape.files):
+        return line(", ".join(filter(None, (_sentences(seed, here), knobs))))
+    for parent in parents[:1]:
         if parent in run.variants:
             before = genome.Genome.of(run.files(parent), space)
             note = "other lines" if note == genome.describe(genome.changes(before, here)) else note
     return line(", ".join(filter(None, (note, knobs))))
+
+
+def _sentences(seed: Genome, here: Genome) -> str:
+    """Which sentences were dropped, are new, or stand elsewhere; the whole text where none is as it was."""
+    from population.genome import CLOSE, OPEN
+    from population.sentences import quote, split
+
+    def plain(part: str) -> str:
+        return quote(part.replace(OPEN, "{").replace(CLOSE, "}"))
+
+    texts = [dict(sorted(one.outlines().items())) for one in (seed, here)]
+    before, after = ([part for text in files.values() for part in split(text)[0]] for files in texts)
+    gone, new = ([part for part in one if part not in other] for one, other in ((before, after), (after, before)))
+    if len(gone) == len(before):
+        return f"written as {plain(' '.join(after))}"
+    said = [f"{what} {plain(part)}" for what, some in (("dropped", gone), ("new", new)) for part in some[:SENTENCES]]
+    said += [f"{len(some) - SENTENCES} more {what}" for what, some in (("dropped", gone), ("new", new))
+             if len(some) > SENTENCES]  # fmt: skip
+    moved = [part for part in before if part not in gone] != [part for part in after if part not in new]
+    return ", ".join([*said, *(["sentences moved"] if moved else [])]) or "layout"
 
 
 def value(knob: Any) -> str:
