@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from judges import process, said
 from judges.base import SMOKE_SECONDS, Context, JudgeConfig, JudgeError
+from judges.cage import Level
 from judges.imports import unresolved
 from judges.metrics import read_metrics, unread
 from judges.process import Finished, Limits, environment
@@ -35,6 +37,7 @@ from population.variant import Variant
 
 MOST_METRICS = 50
 SHELL = {"|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1"}
+DENIED, FILE = "ermission denied", re.compile(r"[\w./+-]+")
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 OURS = ("HOME", "PATH", "USER", "LD_LIBRARY_PATH")
 THIS_EVALUATION = ("ROOT", "SEED", "SLOT", "THREADS")
@@ -224,7 +227,13 @@ class CommandJudge(JudgeConfig):
         (context.scratch / "home").mkdir()
         cage = self.sandbox.lock(context.level, context.scratch, *linked, *self._programs(context))
         env = {**self._environment(context), **(more or {})}
-        return partial(process.run, cwd=folder, env=env, limits=limits, cage=cage)
+
+        def execute(command: Command) -> Finished:
+            finished = process.run(command, cwd=folder, env=env, limits=limits, cage=cage)
+            hint = _locked(folder, finished.stderr) if context.level is Level.LANDLOCK and not finished.ok else ""
+            return replace(finished, stderr=f"{finished.stderr.rstrip()}\n{hint}") if hint else finished
+
+        return execute
 
     def _evaluate(self, answer: Callable[..., Evaluation], execute: Callable[[Command], Finished]) -> Evaluation:
         for gate in self.gates:
@@ -288,6 +297,20 @@ def _why(finished: Finished, otherwise: Status) -> Status:
     if finished.out_of_memory:
         return Status.MEMORY
     return Status.TIMEOUT if finished.timed_out else otherwise
+
+
+def _locked(folder: Path, stderr: str) -> str:
+    """What to do where a program that was built in `folder` could not be started; empty if that is not what failed."""
+    for word in (word for line in stderr.splitlines() if DENIED in line for word in FILE.findall(line)):
+        program = (folder / word).resolve()
+        if program.is_relative_to(folder.resolve()) and program.is_file() and not os.access(program, os.X_OK):
+            with program.open("rb") as file:
+                if file.read(4) == b"\x7fELF":
+                    return (
+                        f"under Landlock, the linker's chmod does nothing, so {word} cannot be started: link it with "
+                        "-fuse-ld=gold, or install bubblewrap (docs/trust.md)"
+                    )
+    return ""
 
 
 def _feedback(summary: str, finished: Finished) -> str:

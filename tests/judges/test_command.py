@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from judges.base import Context, JudgeError
+from judges.cage import Level
 from judges.command import CommandJudge
 from judges.metrics import read_metrics
+from judges.sandbox import absent
 from judges.testing import JudgeConformance
 from judges.workspace import lay_out, tree
 from population.evaluation import Evaluation, Goal, Status
@@ -48,6 +50,19 @@ class TestConformance(JudgeConformance):
 
     def bad(self) -> Variant:
         return Variant({"go.sh": "echo loss: 0.1; exit 1"})
+
+
+@pytest.mark.skipif(bool(absent(Level.LANDLOCK)), reason="no Landlock here")
+@pytest.mark.parametrize(
+    ("text", "said"), [("cat /bin/true > ./bench; ./bench", True), ("echo echo > ./bench; ./bench", False)]
+)
+def test_a_program_that_landlock_keeps_from_being_executable_is_explained(tmp_path: Path, text: str, said: bool):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "scratch").mkdir()
+    context = Context(tmp_path / "root", tmp_path / "scratch", level=Level.LANDLOCK)
+    evaluation = judge().evaluate(Variant({"go.sh": text}), context)
+    assert evaluation.status is Status.CRASHED and "ermission denied" in evaluation.feedback
+    assert ("./bench cannot be started: link it with -fuse-ld=gold" in evaluation.feedback) is said
 
 
 def test_the_last_line_wins_and_other_numbers_are_kept(tmp_path: Path) -> None:
