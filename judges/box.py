@@ -85,7 +85,7 @@ class Box(BaseModel):
         lower = text.lower()
         twice = [sentence for sentence, count in sentences.items() if count > 1]
         twice += [match[1] for match in _AGAIN.finditer(lower)] if not twice else []
-        said += [f"says twice: {sentence!r}" for sentence in twice]
+        said += [f"says twice: {sentence!r}" for sentence in dict.fromkeys(twice)]
         flat = _flat(text)
         said += [f"does not contain {phrase!r}" for phrase in self.must if _flat(phrase) not in flat]
         return said + [f"contains {phrase!r}" for phrase in self.must_not if _flat(phrase) in flat]

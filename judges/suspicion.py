@@ -70,6 +70,8 @@ def suspicions(text: str, allowed: str = "") -> list[str]:
     found = ["invisible or control characters"] if _HIDDEN.search(text) else []
     found += ["letters in disguise"] if any(sign.search(text) for sign in _DISGUISES) else []
     for what, pattern in _PATTERNS:
+        if any(sign.startswith(f"{what} (") for sign in found):
+            continue
         for version in (text, features.plain(text)):
             match = pattern.search(version)
             if match and match.group().strip().lower() not in allowed.lower():

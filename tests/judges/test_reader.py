@@ -153,6 +153,10 @@ def test_a_text_that_repeats_itself_is_outside_any_box(tmp_path: Path) -> None:
     assert found.feedback == "says twice: 'he said no to all of it'"
 
 
+def test_what_a_text_repeats_all_the_time_is_said_once() -> None:
+    assert Box().complaints("Night Buses In March " * 40) == ["says twice: 'night buses in march'"]
+
+
 def test_a_change_must_be_worth_its_own_doubt_and_the_original_keeps_ties(tmp_path: Path) -> None:
     (tmp_path / "h.txt").write_text(GOOD)
     same, other = (judged(text, tmp_path, file="h.txt") for text in (GOOD, GOOD.replace("What He Said", "His Answer")))

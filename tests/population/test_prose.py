@@ -94,6 +94,32 @@ def test_a_sentence_that_leans_on_another_stays_behind_it(opening: str) -> None:
     assert borrowed is None or f"Roads are wide. {opening}" in borrowed[0]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "depends"),
+    [
+        ("The team's plan is good.", False),
+        ("The teams' plan is good.", False),
+        ("Anna’s figures agree.", False),
+        ("Its plan is good.", True),
+        ("The other's plan is good.", True),
+        ("One's own plan is good.", True),
+    ],
+)
+def test_a_possessive_leans_only_if_it_speaks_of_what_came_before(sentence: str, depends: bool) -> None:
+    assert sentences.leans(sentence) is depends
+
+
+@given(
+    st.sampled_from(["city", "team", "school", "mayor"]), st.sampled_from(["'s", "’s", "s'", "s’"]), st.integers(0, 20)
+)
+def test_a_sentence_about_somebodys_plan_may_move(name: str, mark: str, seed: int) -> None:
+    plan = f"The {name}{mark} plan works."
+    assert sentences.split(f"Roads are wide. {plan} Trees are green.")[0][1] == plan
+    text = f"Roads are wide. {plan}"
+    made = sentences.swap(text, random.Random(seed))
+    assert made is not None and made[0] == f"{plan} Roads are wide."
+
+
 def test_no_heading_loses_its_last_sentence() -> None:
     text = "# One\n\nOnly this.\n\n# Two\n\nThere is more. A lot of it."
     assert all("Only this." in made for made in outcomes(sentences.drop, text))

@@ -32,7 +32,7 @@ def test_a_variant_in_disguise_is_not_evaluated(other: str) -> None:
     assert sameness.verdict(known, 1) is None, "a replicate is no disguise"
     found = sameness.verdict(disguised, 7)
     assert found is not None and (found.status, found.score, found.seed) == (Status.INVALID, None, 7)
-    assert f"the same code as {known.id}" in found.feedback
+    assert f"the same as {known.id}" in found.feedback
 
 
 @pytest.mark.parametrize("other", [CODE.replace("1\n", "2\n"), CODE.replace("0.001", "0.002"), "def f(:"])
@@ -52,7 +52,7 @@ def test_what_an_earlier_session_asked_for_is_known_and_only_what_stands_alike_i
     assert [sameness.verdict(variant, 1) for variant in (seed, first, *others, changed)] == [None] * 33
     for variant in (twin, again):
         found = sameness.verdict(variant, 1)
-        assert found is not None and f"the same code as {first.id}" in found.feedback, "whoever was asked first"
+        assert found is not None and f"the same as {first.id}" in found.feedback, "whoever was asked first"
     assert read == [first.id, twin.id], "none but those whose knobs stand alike, for the one that was changed"
 
 

@@ -100,12 +100,18 @@ def test_what_people_voted_is_not_called_a_gain_that_the_judges_see(tmp_path: Pa
     assert judgement(run)[1].startswith("People's votes moved the ratings of the search")
 
 
-def test_what_was_vetoed_is_no_finalist_and_the_champion_is_marked(tmp_path: Path) -> None:
+def test_what_was_vetoed_is_no_finalist_and_the_champion_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = load_run(_run(tmp_path))
     first, *rest = finalists(run, 3)
     assert first.title == f"1. {run.champion}, the champion"
     run.barred = frozenset([rest[0].id])
     assert rest[0].id not in [one.id for one in finalists(run, 3)]
+    monkeypatch.setattr("wolf.commands.reading.load_run", lambda where: run)
+    top = CliRunner().invoke(main, ["top"]).output
+    assert f"{rest[0].id}" in next(line for line in top.splitlines() if "✗ " in line)
+    assert "✗ vetoed, or set aside by the hold-out's alarm" in top
 
 
 def test_votes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
@@ -170,6 +176,7 @@ def test_a_hold_out_that_does_not_confirm_is_said_first_everywhere(
     shown = CliRunner().invoke(main, ["finalists"]).output
     assert shown.startswith(said.warning)
     assert said.warning in CliRunner().invoke(main, ["top"]).output.splitlines()[1]
+    assert said.warning in " ".join(CliRunner().invoke(main, ["diff", "best"]).output.split()), "it says a gain, too"
     assert json.loads(CliRunner().invoke(main, ["top", "--json"]).output)["warning"] == said.warning
     assert json.loads(CliRunner().invoke(main, ["finalists", "--json"]).output)["warning"] == said.warning
     CliRunner().invoke(main, ["report", str(run), "--output", str(tmp_path / "page.html")])

@@ -50,10 +50,12 @@ def top(run: str | None, count: int, as_json: bool) -> None:
     _line(f"{'':>4} {head}  against the seed")
     for rank, id in enumerate(best, 1):
         belief, proposal = found.beliefs[id], found.variants[id]
-        mark = "★" if id == found.champion else " "
+        mark = "★" if id == found.champion else "✗" if id in found.barred else " "
         spread = number(belief.sigma, digits) if 0 < belief.sigma < math.inf else ""
         scores = f"{number(belief.mean, digits):>9} {spread:>7} {belief.n:>3}"
         _line(f"{rank:>3}{mark} {scores}  {id}  {line(proposal.origin, 18):<18}  {from_seed(found, id)}".rstrip())
+    if any(id in found.barred for id in best):
+        click.echo("\n✗ vetoed, or set aside by the hold-out's alarm")
     if failures:
         click.echo(f"\n{failed(found)}:")
         for said, times in list(failures.items())[:5]:
@@ -132,6 +134,9 @@ def diff(names: tuple[str, ...], run: str | None, as_json: bool) -> None:
         click.echo(f"  {id}  {line(found.header.metric)} {_belief(found.beliefs.get(id), digits)}")
     if gain is not None and old != new:
         click.echo(f"  better by {gain.size(digits)} ({gain.interval(digits)}), by search scores")
+        said = verdict(found)
+        if (old, new) == (found.header.seed_variant, found.champion) and (said.fresh or said.warning):
+            click.echo(textwrap.fill(said.sentence, columns(), initial_indent="  ", subsequent_indent="  "))
     if changes:
         click.echo(f"  knobs: {line(describe(changes))}")
     click.echo("" if lines else "  the files are the same")

@@ -126,7 +126,7 @@ class Sameness:
             known = self._first.setdefault(form, int(next(alike, variant.id), 16))
         if (first := f"{known:012x}") == variant.id:
             return None
-        said = f"the same code as {first} but for comments and layout, so it was not evaluated again"
+        said = f"the same as {first} but for comments and layout, so it was not evaluated again"
         return Evaluation(variant.id, self._judge, Status.INVALID, feedback=said, seed=seed)
 
     def _alike(self, variant: str) -> list[str]:
