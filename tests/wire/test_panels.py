@@ -33,6 +33,7 @@ from wolf.reading.holdout import gains
 from wolf.reading.records import load_run
 from wolf.reading.verdict import ahead, closing, ties, verdict
 from wolf.report.story import answers
+from wolf.report.trust import trust
 from wolf.search import Search, Stop
 from wolf.settings.config import load
 from wolf.store.events import Event
@@ -242,6 +243,9 @@ def test_the_hold_out_of_a_panel_is_as_sure_as_its_own_readings(tmp_path: Path) 
     assert found.spread == (gain["high"] - gain["low"]) / 4
     with pytest.raises(UsageError, match="cannot be replayed: language models judged it"):
         replay(next(tmp_path.iterdir()))
+    audited = CliRunner().invoke(main, ["audit", str(next(tmp_path.iterdir()))])
+    assert audited.exit_code == 2 and "was judged by language models, which are asked once" in audited.output
+    assert dict(trust(run, 2))["scores"].startswith("panel: worked out by our code from the rankings")
     assert f"{gain['mean']:+.2f} ± {found.spread:.2f}: " in " ".join(judgement(run))
     assert "the hold-out (the same judges, on hidden questions), which" in judgement(run)[0]
     assert verdict(run).sentence.startswith("By the hold-out (the same judges, on hidden questions) the champion ")

@@ -45,10 +45,15 @@ def readings(run: Run, count: int) -> list[Told]:
     """The champion's last `count` scored readings: on fresh seeds if there are any, else in the search.
 
     Raises:
-        UsageError: if the run is not finished, or its champion has no score.
+        UsageError: if the run is not finished, its champion has no score, or language models gave it.
     """
     if run.final is None:
         raise UsageError(f"{run.path} is not finished; `wolf resume {quote(str(run.path))}` goes on with it")
+    if any(event.kind == "call" and str(event.body.get("purpose", "")).startswith("judge:") for event in run.events):
+        raise UsageError(
+            f"{run.path} was judged by language models, which are asked once; `wolf finalists {quote(str(run.path))}` "
+            "counts all of their ballots together"
+        )
     scored = [told for told in run.told if told.variant == run.champion and told.score is not None]
     fresh = [told for told in run.confirmations(run.champion) if told.score is not None]
     if not scored:
