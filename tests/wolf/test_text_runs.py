@@ -114,6 +114,12 @@ def test_what_was_vetoed_is_no_finalist_and_the_champion_is_marked(
     assert "✗ vetoed, or set aside by the hold-out's alarm" in top
 
 
+def test_phrases_that_a_locked_one_excludes_are_named_before_the_run() -> None:
+    said = CliRunner().invoke(main, ["check", "headline", "judge.box.must=[One Street]"]).output
+    assert "deed: 8 of its 10 choices are refused beside what stands there now (does not contain 'One Street')" in said
+    assert " are refused" not in CliRunner().invoke(main, ["check", "headline"]).output
+
+
 def test_votes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
     run = _run(tmp_path)
     (tmp_path / "votes.txt").write_text("champion\nmaybe\n")

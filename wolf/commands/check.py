@@ -15,7 +15,8 @@ import click
 from wolf.reading.terminal import duration, line
 
 if TYPE_CHECKING:
-    from population.knobs import Knob
+    from population.genome import Genome
+    from population.knobs import Knob, Space
     from population.literals import Value
     from wolf.estimate import Spending
     from wolf.settings.config import Config
@@ -116,6 +117,20 @@ def _own_judge(judge: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[s
         yield f"{place} is judge and judged: take it out of target.files, or a variant may change how it is scored"
 
 
+def _refused(config: Config, genome: Genome, space: Space, root: Path) -> Iterator[str]:
+    """Says so where a judge of texts refuses phrases that are to be tried."""
+    if config.to_dict()["judge"]["kind"] not in ("reader", "panel"):
+        return
+    for name in genome.values:
+        choices = space[name].choices
+        said = [config.judge.glance(genome.replace({name: choice}).files(), root) for choice in choices]
+        if wrong := [why for why in said if why]:
+            yield (
+                f"{name}: {len(wrong)} of its {len(choices)} choices are refused beside what stands there now "
+                f"({wrong[0]}); each version with one costs an evaluation"
+            )
+
+
 def _crowded(config: Config) -> Iterator[str]:
     """Says so where more is to run at a time than this machine has cores for."""
     from wolf.machines.here import cores
@@ -140,7 +155,8 @@ def plan(config: Config) -> Plan:
     target = Target.of(config.target)
     files = target.seed().files
     space = Space.of(files, config.target.knobs)
-    values, said = Genome.of(files, space).values, _said(config, files)
+    genome, said = Genome.of(files, space), _said(config, files)
+    values = genome.values
     fresh = 2 * config.confirm.seeds  # champion and seed
     load = (config.budget, fresh, config.workers.slots)
     data = config.to_dict()
@@ -172,6 +188,7 @@ def plan(config: Config) -> Plan:
             *_unparsed(files),
             *_colonless(files),
             *_own_judge(data["judge"], files),
+            *_refused(config, genome, space, target.root),
             *_crowded(config),
         ),
         runs=str(Path(config.runs).absolute()),
