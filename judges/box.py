@@ -32,7 +32,8 @@ class Box(BaseModel):
         exclamations: largest number of exclamation marks.
         questions: largest number of question marks.
         capitals: largest share of words in capitals.
-        must: phrases that must occur; upper and lower case are the same, and so are spaces and line breaks.
+        must: phrases that must occur; upper and lower case are the same, and so are spaces and line breaks. A number at
+            an end of one is whole: `5 hours` is not in `15 hours`.
         must_not: phrases that must not occur.
     """
 
@@ -52,7 +53,7 @@ class Box(BaseModel):
             if limits and limits[0] > limits[1]:
                 raise ValueError(f"{name}: at least {limits[0]} and at most {limits[1]} leaves nothing")
         for phrase in self.must:
-            banned = next((other for other in self.must_not if _flat(other) in _flat(phrase)), None)
+            banned = next((other for other in self.must_not if _read(other) in _read(phrase)), None)
             if banned is not None:
                 raise ValueError(f"must asks for {phrase!r}, must_not forbids {banned!r}: no text can do both")
         needed = max((len(phrase.split()) for phrase in self.must), default=0)
@@ -87,8 +88,21 @@ class Box(BaseModel):
         twice += [match[1] for match in _AGAIN.finditer(lower)] if not twice else []
         said += [f"says twice: {sentence!r}" for sentence in dict.fromkeys(twice)]
         flat = _flat(text)
-        said += [f"does not contain {phrase!r}" for phrase in self.must if _flat(phrase) not in flat]
-        return said + [f"contains {phrase!r}" for phrase in self.must_not if _flat(phrase) in flat]
+        said += [f"does not contain {phrase!r}" for phrase in self.must if not _holds(flat, _read(phrase))]
+        return said + [f"contains {phrase!r}" for phrase in self.must_not if _read(phrase) in flat]
+
+
+def _read(phrase: str) -> str:
+    """A phrase as a text is read, with straight quotation marks, and with the spaces at its ends."""
+    left, right = (len(phrase) - len(stripped) for stripped in (phrase.lstrip(), phrase.rstrip()))
+    return _flat(" " * bool(left) + (features.plain(phrase) or phrase) + " " * bool(right))
+
+
+def _holds(text: str, phrase: str) -> bool:
+    """Whether a phrase occurs, and not as the end or the beginning of a longer number: 15 hours are not 5 hours."""
+    before = r"(?<!\d)(?<!\d[.,])" if phrase[:1].isdigit() else ""
+    after = r"(?!\d|[.,]\d)" if phrase[-1:].isdigit() else ""
+    return re.search(before + re.escape(phrase) + after, text) is not None
 
 
 def _flat(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from judges import features
@@ -151,6 +151,46 @@ def test_a_file_that_is_no_reader_is_one_sentence(tmp_path: Path) -> None:
 def test_a_text_that_repeats_itself_is_outside_any_box(tmp_path: Path) -> None:
     found = judged("He said no to all of it. She left. He said no to all of it.", tmp_path)
     assert found.feedback == "says twice: 'he said no to all of it'"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "there"),
+    [
+        ("5 hours", "It gains 5 hours.", True),
+        ("5 hours", "It gains 15 hours.", False),
+        ("5 hours", "It gains 2.5 hours.", False),
+        ("fell by 28", "It fell by 28.", True),
+        ("fell by 28", "It fell by 280 percent.", False),
+        ("fell by 28", "It fell by 28,5 percent.", False),
+        ("the shop", "In the shops all is well.", True),
+        ("(9 of 10)", "Calls (9 of 10) were answered.", True),
+    ],
+)
+def test_a_locked_figure_is_not_found_in_another(phrase: str, text: str, there: bool) -> None:
+    assert Box(must=(phrase,)).complaints(text) == ([] if there else [f"does not contain {phrase!r}"])
+
+
+SIGNS = st.text("abcé 059’'“”-.,%", max_size=12)
+
+
+@given(SIGNS, SIGNS, SIGNS)
+def test_a_phrase_is_found_as_a_person_sees_it_in_a_text(before: str, phrase: str, after: str) -> None:
+    text = f"x {before} {phrase.strip()} {after}"
+    assume(phrase.strip())
+    assert not any("does not contain" in said for said in Box(must=(phrase.strip(),)).complaints(text))
+    assert any("contains" in said for said in Box(must_not=(phrase.strip(),)).complaints(text))
+
+
+@pytest.mark.parametrize("phrase", ["Anna’s numbers", "Anna's numbers", "anna’s  numbers"])
+@pytest.mark.parametrize("text", ["Anna’s numbers show it.", "It is in Anna's numbers."])
+def test_a_locked_phrase_is_the_same_with_a_curly_apostrophe(phrase: str, text: str) -> None:
+    assert Box(must=(phrase,)).complaints(text) == []
+    assert Box(must_not=(phrase,)).complaints(text) == [f"contains {phrase!r}"]
+
+
+def test_spaces_at_the_ends_of_a_phrase_count() -> None:
+    assert Box(must_not=(" AI ",)).complaints("He said so.") == []
+    assert Box(must_not=(" AI ",)).complaints("What AI said.") == ["contains ' AI '"]
 
 
 def test_what_a_text_repeats_all_the_time_is_said_once() -> None:
