@@ -10,7 +10,8 @@ from typing import Any
 from population.pool import Population
 from population.variant import Variant
 from wolf.llm.models import build
-from wolf.llm.proposer import Proposer, Setting
+from wolf.llm.proposer import Proposer
+from wolf.llm.setting import Setting
 from wolf.llm.smoking import SmokeRuns
 from wolf.llm.stock import Checks
 from wolf.settings.config import Config

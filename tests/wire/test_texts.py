@@ -100,3 +100,28 @@ def test_an_idea_that_loses_a_locked_phrase_costs_no_evaluation(tmp_path: Path) 
         repairs = [call["prompt"]["user"] for call in calls if call["purpose"] == "llm:repair"]
         assert any("does not contain 'Street'" in user for user in repairs), "the model is told why"
         assert replay(path) == []
+
+
+@pytest.mark.parametrize("bad", [2, 99])
+def test_where_only_models_have_ideas_they_are_asked_again_when_all_were_refused(task: Path, bad: int) -> None:
+    task.write_text(task.read_text().replace("file: h.txt}", "file: h.txt, box: {must: [Street]}}"))
+    asked = 0
+
+    def forgetful(request: Any) -> Said:
+        nonlocal asked
+        asked += "Give one idea" not in str(request["messages"])
+        text = f"A City Closed {'A Road' if asked <= bad else 'One Street'} For {asked} Days"
+        edit = f"<<<<<<< SEARCH\nA City Closed A Street\n=======\n{text}\n>>>>>>> REPLACE"
+        return Said(f"## Idea: number {asked}\nh.txt\n{edit}")
+
+    with FakeServer(forgetful) as server:
+        config = load(str(task), [f"llm.base_url={server.url}", f"runs={task.parent / 'runs'}"])
+        with launch.create(config, Level.NONE) as ledger:
+            done = launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+            events, path = list(ledger.events()), ledger.run_dir
+    judged = {event.body["variant"] for event in events if event.kind == "told"}
+    assert done is not None and replay(path) == []
+    if bad == 2:
+        assert len(judged) > 1, "the third answer is judged"
+    else:
+        assert len(judged) == 1 and 3 <= asked <= 8, "nobody is asked for ever"

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from judges.llm import LLM, Prompt
@@ -23,7 +24,8 @@ from wolf.llm.call import Call, question
 from wolf.llm.calls import Calls, Commit
 from wolf.llm.models import LLMConfig
 from wolf.llm.prompting import Context, Tale, Texts
-from wolf.llm.stock import Checks, Made, Stock, due
+from wolf.llm.setting import Setting
+from wolf.llm.stock import Made, Stock, due
 from wolf.store.bodies import to_evaluation
 from wolf.strategy.asks import Ask, Purpose
 from wolf.strategy.bandit import Bandit
@@ -33,43 +35,11 @@ from wolf.streams import stream
 LAG = 2  # batches between a call and the first ask that may see its ideas, in cohort mode
 ENDING = 0.9  # of the evaluations: after that nobody is asked any more, for ideas would come too late
 STRANGE_PARENT = 0.2  # share of calls that do not start from the incumbent
+RESORTS = 3  # answers without anything new after which nobody is asked again, where nothing else is left
 LONGEST_SILENCE = 6  # doublings of the pause after calls that brought nothing new
 BROKEN = (Status.CRASHED, Status.INVALID)  # what a repair may mend
 PRIOR_PAY = {"llm:edit": 0.30, "llm:recombine": 0.15}
 CONTINUED = "\n\n# Your last answer could not be used\n\n{problems}\n\nAnswer again; copy the SEARCH lines exactly."
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What the proposer has to know of the run.
-
-    Attributes:
-        seed: the run's.
-        slots: evaluations at the same time.
-        cohort: whether the run has to be repeatable.
-        first: the ordinal before which no ideas are needed.
-        evaluations: the budget; None if only time limits it.
-        seconds: the budget in seconds; None if there is none.
-        usd: the budget in dollars.
-        places: what fills the places of `rules.md`; asked for anew at each call, for a person may edit the memo.
-        notes: what the run has learnt; reads it, or (given a text) writes it.
-        checks: of ideas, before they may cost an evaluation.
-        told: the body of the `told` event that had so many others before it.
-        silent: models that have none: they only judge in the end.
-    """
-
-    seed: int
-    slots: int
-    cohort: bool
-    first: int
-    evaluations: int | None
-    seconds: float | None
-    usd: float
-    places: Callable[[], Mapping[str, str]]
-    notes: Callable[[str | None], str]
-    checks: Checks
-    told: Callable[[int], Mapping[str, Any]]
-    silent: frozenset[str] = frozenset()
 
 
 class Proposer:
@@ -114,7 +84,7 @@ class Proposer:
         if ask.variant.origin.startswith("llm:"):
             maker = self._makers.setdefault(ask.variant.id, self._stock.maker(ask.variant.id))
             if maker >= 0 and due(self._calls.calls[maker]) > ask.ordinal:
-                self.hasten(ask.ordinal)  # as it was before the run was resumed
+                self.hasten(ask.ordinal, anew=False)  # as it was before the run was resumed
         self._stock.asked(ask.variant)
 
     def told(self, ask: Ask, evaluation: Evaluation, pay: float) -> None:
@@ -175,9 +145,14 @@ class Proposer:
         asked = (call for call in self._calls.calls if call.about and due(call) <= ordinal)
         return any(not call.settled for call in asked) or self._stock.unchecked(ordinal)
 
-    def hasten(self, ordinal: int) -> bool:
-        """Nothing else is left to ask: ideas under way are wanted now. Whether there are any."""
+    def hasten(self, ordinal: int, anew: bool = True) -> bool:
+        """Nothing else is left to ask: ideas under way are wanted now, else new ones if `anew`. Whether any will come.
+
+        After `RESORTS` answers in a row that brought nothing new, nobody is asked anew.
+        """
         late = [call for call in self._own() if due(call) > ordinal or not call.settled]
+        if not late and anew and self._live and self._population.incumbent and self._barren(ordinal) < RESORTS:
+            late = [call for call in [self._invent(ordinal)] if call]
         for call in late:
             if call.about:
                 call.about["due"] = min(due(call), ordinal)
@@ -247,14 +222,14 @@ class Proposer:
 
     # Calls
 
+    def _barren(self, ordinal: int) -> int:
+        """How many answers in a row, up to the latest, brought nothing new."""
+        calls = [c for c in self._own() if c.prompt.purpose in PRIOR_PAY and c.settled and due(c) <= ordinal]
+        return len([*takewhile(lambda call: not self._stock.fruitful(call), reversed(calls))])
+
     def _silent(self, ordinal: int) -> bool:
         """Whether to ask nobody for a while, because the last calls brought nothing new: longer each time."""
-        calls = [call for call in self._own() if call.prompt.purpose in PRIOR_PAY]
-        barren = 0
-        for call in reversed([call for call in calls if call.settled and due(call) <= ordinal]):
-            if self._stock.fruitful(call):
-                break
-            barren += 1
+        calls, barren = [call for call in self._own() if call.prompt.purpose in PRIOR_PAY], self._barren(ordinal)
         last = calls[-1].about["at"] if calls and calls[-1].about else 0
         return barren > 0 and ordinal - last < self._setting.slots * 2 ** min(barren, LONGEST_SILENCE)
 
