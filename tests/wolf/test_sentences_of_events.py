@@ -135,6 +135,18 @@ def test_a_new_champion_is_called_one_only_if_it_leads(story: Story) -> None:
     assert lines(story, ("steered", back), ("crowned", body))[-1].startswith("★ new champion aaaaaaaa, better than the")
 
 
+def test_an_expedition_whose_best_never_led_found_a_rival(story: Story) -> None:
+    trip = {"id": 7, "state": "started", "kind": "kick", "origin": "b" * 12, "allowance": 8, "best": None,
+            "outcome": None, "evaluations": 0}  # fmt: skip
+    home = {**trip, "state": "settled", "best": "a" * 12, "outcome": "champion", "evaluations": 5}
+    assert lines(story, ("expedition", trip), ("expedition", home))[-1].endswith(
+        "5 evaluations: a rival of the champion"
+    )
+    leader = next(e.body["champion"]["id"] for e in story(evaluations=6, end="") if e.kind == "told")
+    led = {**home, "best": leader}
+    assert lines(story, ("expedition", trip), ("expedition", led))[-1].endswith("5 evaluations: a new champion")
+
+
 def test_a_check_in_shows_the_finalists_again_after_a_resume(story: Story) -> None:
     opened = {"checkin": 1, "evaluations": 6, "finalists": ["a" * 12], "why": "every 6", "wait": None}
     paused = {"evaluations": 6, "reason": "check-in", "checkin": 1}

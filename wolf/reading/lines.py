@@ -186,7 +186,9 @@ def _expedition(run: Run, body: Mapping[str, Any]) -> list[str]:
             return [f"↗ {name} sets out, {trip.allowance} evaluations of its own"]
         case "extended":
             return [f"↗ {name} improves and gets more evaluations: {trip.evaluations} of {trip.allowance}"]
-    found = {"champion": "a new champion", "niche": "a new niche"}.get(trip.outcome or "", "nothing")
+    found = {"champion": "a new champion", "rival": "a rival of the champion", "niche": "a new niche"}.get(
+        trip.outcome or "", "nothing"
+    )
     return [f"↙ {name} is home after {trip.evaluations} evaluation{'s'[: trip.evaluations != 1]}: {found}"]
 
 

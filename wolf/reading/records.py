@@ -358,6 +358,8 @@ class Run:
     def _travel(self, body: Mapping[str, Any]) -> None:
         before = self.expeditions.get(body["id"])
         same = {name: body[name] for name in ("id", "kind", "origin", "allowance", "best", "outcome", "evaluations")}
+        if same["outcome"] == "champion" and same["best"] not in (None, *(told.champion for told in self.told)):
+            same["outcome"] = "rival"
         started = before.started if before else self.evaluations
         ended = self.evaluations if body["state"] == "settled" else None
         self.expeditions[body["id"]] = Expedition(**same, started=started, ended=ended)

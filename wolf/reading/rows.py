@@ -207,8 +207,9 @@ class Crowned:
 
 
 class Expedition(Struct, frozen=True):
-    """An escape from a local minimum: `outcome` is None while it is under way, then champion, niche or empty.
+    """An escape from a local minimum: `outcome` is None while it is under way, then champion, rival, niche or empty.
 
+    A rival was surely better than the last crowned, and not surely better than the champion, who keeps ties.
     `started` and `ended` count the run's evaluations, the x axis of the curve.
     """
 

@@ -14,6 +14,7 @@ from wolf.reading.terminal import decimals, duration, number
 
 FATES = {  # of expeditions, by `Expedition.outcome`
     "champion": "found a new champion",
+    "rival": "found a rival of the champion",
     "niche": "found a new niche",
     "empty": "found nothing",
     None: "unfinished",

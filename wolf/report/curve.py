@@ -74,7 +74,7 @@ def _expeditions(run: Run, frame: Frame) -> Markup:
     for trip in run.expeditions.values():
         left = frame.x(trip.started)
         width = max(3.0, round(frame.x(run.evaluations if trip.ended is None else trip.ended) - left, 1))
-        found = "found" if trip.outcome in ("champion", "niche") else "empty"
+        found = "found" if trip.outcome in ("champion", "rival", "niche") else "empty"
         box = (
             '<g class="trip {}"><title>expedition {} ({}): {}</title><rect x="{}" y="{}" width="{}" height="{}"/>'
             '<text class="tick" x="{}" y="{}">{}</text></g>'
