@@ -278,7 +278,7 @@ def test_why_the_highest_rating_is_not_the_champion_is_said_where_both_are_shown
     champion = run.champion
     assert champion is not None
     other = next(id for id in run.beliefs if id not in (champion, run.header.seed_variant))
-    run.beliefs = {id: replace(belief, mean=0.0 if id != other else 0.5) for id, belief in run.beliefs.items()}
+    run.beliefs.update({id: replace(held, mean=0.5 if id == other else 0.0) for id, held in run.beliefs.items()})
     assert ahead(run) == other
     assert ties(run).startswith(f"{other[:8]} has a higher rating than the champion (0.50 ")
     assert ("a tie", ties(run)) in closing(run) and ties(run) in answers(run)[0][1]

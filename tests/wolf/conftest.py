@@ -82,7 +82,7 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
         body = {"ordinal": tried, "variant": variant.id, "purpose": purpose, "evaluation": reading,
                 "admission": {"kind": kind, "reason": f"because it was {kind}", "evicted": None},
                 "estimate": None if fail else {"mean": sign * truth[variant.id], "sigma": noise, "n": 1},
-                "champion": {"id": best.id, "mean": sign * best_loss, "sigma": noise / 2, "n": 3},
+                "champion": {"id": best.id, "mean": sign * best_loss, "sigma": noise / 2, "n": 4},
                 "evaluations": counted, "heat": min(1.0, counted / 50), "noise": noise}  # fmt: skip
         steps.append(([("told", body)], []))
 
@@ -130,7 +130,7 @@ def make_steps(evaluations: int = 40, *, goal: str = "minimize", end: str = "fin
             ask(best, "confirm")
             tell(best, "confirm", outcome="recorded")
         summary = {"run": "runs/demo", "strategy": "wolf", "evaluations": counted,
-                   "champion": {"id": best.id, "search": {"mean": sign * best_loss, "sigma": 0.015, "n": 3},
+                   "champion": {"id": best.id, "search": {"mean": sign * best_loss, "sigma": 0.015, "n": 4},
                                 "fresh": {"mean": sign * (best_loss + 0.01), "se": 0.013, "n": 5}},
                    "seed": {"id": first.id, "search": {"mean": sign * 3.7, "sigma": 0.02, "n": 3},
                             "fresh": {"mean": sign * 3.7, "se": 0.013, "n": 5}},

@@ -46,7 +46,7 @@ def test_top_ranks_by_estimate_and_counts_failures(wolf: Call) -> None:
     lines = wolf("top", "-n", "3").splitlines()
     assert lines[0] == "runs/demo · finished · 40 evaluations · 38 variants"
     assert lines[1].startswith("On fresh seeds the champion is better")
-    assert lines[4].startswith("  1★     2.981   0.015   3  f64db3f2f1ac")
+    assert lines[4].startswith("  1★     2.981   0.015   4  f64db3f2f1ac")
     assert "5 evaluations failed:" in lines and any(line.startswith("   4 × crashed: ValueError") for line in lines)
 
 

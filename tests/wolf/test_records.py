@@ -54,7 +54,20 @@ def test_confirmations_are_neither_searched_nor_believed(story: Story) -> None:
     run = Run.of(story())
     assert len(run.told) == len(run.searched) + 5
     assert run.evaluations == 40
-    assert run.beliefs[run.champion or ""].n == 3
+    assert run.beliefs[run.champion or ""].n == 4
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_every_belief_has_the_noise_that_is_known_now(story: Story, looked: bool) -> None:
+    events = story()
+    run = Run.of(events[:1])
+    for event in events[1:]:
+        noise = 0.09 if len(run.told) > 30 else 0.03
+        body = {**event.body, "noise": noise} if event.kind == "told" else event.body
+        run.add(structs.replace(event, body=body))
+        assert not looked or run.beliefs is not None
+    assert len(run.beliefs) > 30
+    assert {round(belief.sigma * math.sqrt(belief.n), 9) for belief in run.beliefs.values()} == {0.09}
 
 
 def test_the_curve_only_improves_and_ends_at_the_champion(story: Story) -> None:

@@ -152,7 +152,8 @@ def test_the_closest_miss_is_never_a_negative_number_behind(better: float, said:
     run = Run.of(make_events())
     miss, champion = story.misses(run, 1)[0], run.champion or ""
     first = run.beliefs[champion]
-    run.beliefs = {champion: first, miss: Belief(first.mean - better, 0.09, 1)}
+    run.beliefs.clear()
+    run.beliefs.update({champion: first, miss: Belief(first.mean - better, 0.09, 1)})
     assert f"The closest miss, {miss[:8]}, {said}" in dict(story.answers(run))["What was tried in vain?"]
 
 

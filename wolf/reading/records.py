@@ -46,7 +46,6 @@ class Run:
         working: evaluations that are under way, by ordinal; `time` is when they began.
         waiting: evaluations that were asked for and have no worker yet, by ordinal.
         silent: models that are asked again and again: since when, and what they say instead.
-        beliefs: the latest about each variant.
         events: every event, as it was stored.
         interventions: what a person ordered, in order.
         barred: variants that a person's veto keeps from being parents or champion.
@@ -71,7 +70,6 @@ class Run:
     working: dict[int, Asked] = field(default_factory=dict)
     waiting: dict[int, Asked] = field(default_factory=dict)
     silent: dict[str, tuple[float, str]] = field(default_factory=dict)
-    beliefs: dict[str, Belief] = field(default_factory=dict)
     crowned: list[Crowned] = field(default_factory=list)
     expeditions: dict[int, Expedition] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -89,6 +87,8 @@ class Run:
     final: Mapping[str, Any] | None = None
     ends: list[Mapping[str, Any]] = field(default_factory=list)
     _leads: str | None = None
+    _beliefs: dict[str, Belief] = field(default_factory=dict)
+    _spread: float | None = None  # the noise that `_beliefs` were last brought up to date with
     _before: int = 0  # readings that came back before it was opened again
     _away: dict[int, Asked] = field(default_factory=dict)  # asked for, and neither told nor finished before their turn
 
@@ -159,7 +159,7 @@ class Run:
                 self._leads = body["champion"] and body["champion"]["id"]
                 for id, belief in body["estimates"].items():
                     if told := Belief.of(belief):
-                        self.beliefs[id] = told
+                        self._believe(id, told)
             case "checkin":
                 self.checkin = body
             case "alarm":
@@ -221,6 +221,14 @@ class Run:
         if self.final:
             return str(self.final["champion"]["id"])
         return self._leads
+
+    @property
+    def beliefs(self) -> dict[str, Belief]:
+        """What the search believes about each variant that has a score, all of them by the noise as it is known now."""
+        if self._spread != self.noise:
+            self._beliefs |= {id: _by(self.noise, belief) for id, belief in self._beliefs.items()}
+            self._spread = self.noise
+        return self._beliefs
 
     def belief(self, variant: str) -> Belief | None:
         """What the search believes about `variant`: confirmations on fresh seeds do not enter it."""
@@ -351,9 +359,12 @@ class Run:
         if told.purpose == "confirm":
             return
         if told.belief is not None:
-            self.beliefs[told.variant] = told.belief
+            self._believe(told.variant, told.belief)
         if told.champion is not None and told.best is not None:
-            self.beliefs[told.champion] = told.best
+            self._believe(told.champion, told.best)
+
+    def _believe(self, variant: str, belief: Belief) -> None:
+        self._beliefs[variant] = _by(self.noise, belief)
 
     def _travel(self, body: Mapping[str, Any]) -> None:
         before = self.expeditions.get(body["id"])
@@ -363,6 +374,11 @@ class Run:
         started = before.started if before else self.evaluations
         ended = self.evaluations if body["state"] == "settled" else None
         self.expeditions[body["id"]] = Expedition(**same, started=started, ended=ended)
+
+
+def _by(noise: float | None, belief: Belief) -> Belief:
+    """A belief with the standard error that the noise of one reading gives it, or as it was told."""
+    return belief if noise is None else replace(belief, sigma=noise / math.sqrt(max(belief.n, 1)))
 
 
 def load_run(where: str | Path | None = None) -> Run:
