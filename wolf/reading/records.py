@@ -226,7 +226,7 @@ class Run:
     def beliefs(self) -> dict[str, Belief]:
         """What the search believes about each variant that has a score, all of them by the noise as it is known now."""
         if self._spread != self.noise:
-            self._beliefs |= {id: _by(self.noise, belief) for id, belief in self._beliefs.items()}
+            self._beliefs |= {id: belief.by(self.noise) for id, belief in self._beliefs.items()}
             self._spread = self.noise
         return self._beliefs
 
@@ -364,7 +364,7 @@ class Run:
             self._believe(told.champion, told.best)
 
     def _believe(self, variant: str, belief: Belief) -> None:
-        self._beliefs[variant] = _by(self.noise, belief)
+        self._beliefs[variant] = belief.by(self.noise)
 
     def _travel(self, body: Mapping[str, Any]) -> None:
         before = self.expeditions.get(body["id"])
@@ -374,11 +374,6 @@ class Run:
         started = before.started if before else self.evaluations
         ended = self.evaluations if body["state"] == "settled" else None
         self.expeditions[body["id"]] = Expedition(**same, started=started, ended=ended)
-
-
-def _by(noise: float | None, belief: Belief) -> Belief:
-    """A belief with the standard error that the noise of one reading gives it, or as it was told."""
-    return belief if noise is None else replace(belief, sigma=noise / math.sqrt(max(belief.n, 1)))
 
 
 def load_run(where: str | Path | None = None) -> Run:

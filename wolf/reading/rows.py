@@ -59,6 +59,10 @@ class Belief(Struct, frozen=True):
         sigma = body.get("sigma", body.get("se"))
         return Belief(mean, math.inf if sigma is None else sigma, body.get("n", 0))
 
+    def by(self, noise: float | None) -> Belief:
+        """With the standard error that the noise of one reading gives it, or as it was told."""
+        return self if noise is None else Belief(self.mean, noise / math.sqrt(max(self.n, 1)), self.n)
+
     def text(self, places: int) -> str:
         """`2.981 ± 0.015`, or the mean alone where there is no spread or none is known."""
         spread = f" ± {number(self.sigma, places)}" if 0 < self.sigma < math.inf else ""
