@@ -12,7 +12,7 @@ from wolf.store.events import Event
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of <malloc.h>
 LARGE = 1 << 17  # bytes
-PAUSE = 10.0  # seconds between two looks for free pages
+PAUSE = 10.0  # seconds between two looks for garbage and free pages
 
 
 @contextmanager
@@ -34,12 +34,14 @@ def uncollected(stays: bool = False) -> Iterator[None]:
 
 
 class GiveBack:
-    """An observer that has the C library give back what is free, where it is glibc.
+    """An observer that has garbage found, and the C library give back what is free, where it is glibc.
 
-    Large blocks go back as soon as they are freed: it would learn to keep them, and its heap then grows by each that
-    fits into none of its holes. All threads to come share a heap: each would have its own, with holes of its own, and
-    the interpreter lets one run at a time. And every few seconds whole pages inside the heap go back: by itself it
-    shrinks at its end only, so that it would stay as large as the most that was ever needed at once.
+    By itself Python looks through old objects only when a quarter as many are new, for which a search takes long: until
+    then cycles stay, and leave holes when they go. Large blocks go back as soon as they are freed: the library would
+    learn to keep them, and its heap then grows by each that fits into none of its holes. All threads to come share a
+    heap: each would have its own, with holes of its own, and the interpreter lets one run at a time. And every few
+    seconds whole pages inside the heap go back: by itself it shrinks at its end only, so that it would stay as large as
+    the most that was ever needed at once.
     """
 
     def __init__(self) -> None:
@@ -53,6 +55,7 @@ class GiveBack:
     def __call__(self, event: Event) -> None:
         """Something has happened, so there is something to give back."""
         if time.monotonic() >= self._due:
+            gc.collect()
             with suppress(AttributeError):  # where it is another library, or none could be loaded
                 self._library.malloc_trim(0)
             self._due = time.monotonic() + PAUSE

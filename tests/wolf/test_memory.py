@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,22 @@ def test_where_no_library_can_be_loaded_nothing_is_given_back(monkeypatch: pytes
 
     monkeypatch.setattr("ctypes.CDLL", refuse)
     GiveBack()(Event(1, 0.0, "told", {}))
+
+
+class Cycle:
+    """It holds itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_cycle_that_has_grown_old_is_found_when_something_happens() -> None:
+    give, gone = GiveBack(), []
+    old = Cycle()
+    gc.collect()  # it is among the old objects now
+    weakref.finalize(old, gone.append, True)
+    del old
+    gc.collect(1)
+    assert not gone
+    give(Event(1, 0.0, "told", {}))
+    assert gone
