@@ -307,10 +307,10 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
         print(f"a fresh process that resumes the same history, {loaded} the models' SDK: {fresh[-1].rss:.1f} MB")
     fds = [sample.descriptors for sample in warm]
     quarter = max(1, len(fds) // 4)
+    first, last = (sum(part) / max(1, len(part)) for part in (fds[:quarter], fds[-quarter:]))
     threads = max((sample.threads for sample in warm), default=0)
-    rest = min(fds[:quarter], default=0), min(fds[-quarter:], default=0)
-    print(f"descriptors {min(fds, default=0)} to {max(fds, default=0)}, at rest {rest[0]} in the first quarter and "
-          f"{rest[1]} in the last; threads at most {threads}")  # fmt: skip
+    print(f"descriptors {min(fds, default=0)} to {max(fds, default=0)}, on average {first:.1f} in the first quarter "
+          f"and {last:.1f} in the last; threads at most {threads}")  # fmt: skip
     steep = slope(late, lambda sample: sample.rss, lambda sample: sample.at / 3600)
     wrong = replay(where)
     print(f"replay: {len(wrong)} differences {wrong[:3]}")
@@ -321,7 +321,7 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
         "no survivor after 1 s": max(soak.survivors, default=0) <= 1.0,
         "no zombie": not zombies,
         "at most what was in flight repeated": flights <= 4,
-        "descriptors flat": rest[1] <= rest[0] + 2,
+        "descriptors flat": last <= first + 2,  # each evaluation under way has three
         f"memory grows by at most {STEEPEST:g} MB/h": not steep > STEEPEST,  # NaN where the soak was too short to tell
         "replay identical": not wrong,
         "scratch folders gone": len(os.listdir(soak.folder / "tmp")) <= 4 * sum(soak.ends.values()),
