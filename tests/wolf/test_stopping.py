@@ -110,3 +110,10 @@ def test_budgets_that_are_not_revised_stay() -> None:
     assert FULL.revised(12, None) == replace(FULL, evaluations=12)
     assert Rules().revised(3, 0.5) == Rules(evaluations=3, seconds=1800.0)
     assert FULL.revised(None, None) == FULL
+
+
+def test_a_run_that_goes_on_has_no_target_that_it_reached_and_else_the_rules_it_had() -> None:
+    reached = FULL.ending(replace(NOW, champion=("c" * 12, Estimate(1.0, 0.1, 3))))
+    assert reached is not None and reached.rule == "target"
+    assert FULL.after(reached) == replace(FULL, target=None)
+    assert FULL.after(FULL.ending(replace(NOW, asked=11))) == FULL.after(None) == FULL
