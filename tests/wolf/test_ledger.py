@@ -567,3 +567,14 @@ def test_what_a_killed_recovery_left_is_no_obstacle(tmp_path: Path) -> None:
     (run / "ledger.new.db").write_text("half of a ledger\n" * 1000)
     assert recover(run)[0] == 2
     assert everything(run)[0] == events[:2]
+
+
+def test_a_run_is_finished_until_it_is_opened_again(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "run", HEADER, []) as ledger:
+        for kind, finished in [("asked", False), ("finished", True), ("told", True), ("reopened", False)]:
+            ledger.append([(kind, {})])
+            assert ledger.finished is finished
+            with Ledger.open(tmp_path / "run") as reading:
+                assert reading.finished is finished
+        ledger.append([("finished", {})])
+        assert ledger.finished
