@@ -39,6 +39,21 @@ def test_wolf_beats_greedy_where_knobs_interact(bench: dict[str, ModuleType]) ->
     assert fmean(wolf) < 0.75 * fmean(greedy) and sum(a < b for a, b in zip(wolf, greedy, strict=True)) >= 2
 
 
+def test_the_forecast_is_the_starters_and_noise_is_a_share_of_what_its_start_loses(
+    bench: dict[str, ModuleType],
+) -> None:
+    landscapes = bench["landscapes"]
+    place = landscapes.forecast(3)
+    files = {"target.py": place.text}
+    start = landscapes.Genome.of(files, landscapes.Space.of(files)).values
+    judge = landscapes.runpy.run_path(str(landscapes.STARTER / "judge.py"))
+    assert place.loss(start) == pytest.approx(judge["score"](landscapes.STARTER, 3) - landscapes.FLOOR)
+    assert landscapes.noisier(place, 0.25).noise == pytest.approx(place.loss(start) / 4)
+    assert place.loss({**start, "LAST_WEEK": 1.0, "LEVEL": 0.1}) == pytest.approx(
+        place.loss({**start, "LAST_WEEK": 1.0})
+    )
+
+
 def test_luck_is_neither_crowned_nor_confirmed(bench: dict[str, ModuleType]) -> None:
     search, null = bench["truth"].search, bench["truth"].null
     crowned, claimed, confirmed = {}, {}, {}
