@@ -157,7 +157,9 @@ def test_tricks_gain_nothing(judge: TrainingJudge, level: Level, truth: float, t
     assert "FOUND" not in found.feedback
     assert not list(tmp_path.rglob("late"))
     if found.score is None:
-        assert found.status in (Status.INVALID, Status.CRASHED), found
+        assert found.status in (Status.INVALID, Status.CRASHED, Status.TIMEOUT), (
+            found
+        )  # a search of the disk takes long
 
 
 @pytest.mark.parametrize("name", some(BREACHES))
