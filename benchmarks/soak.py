@@ -10,7 +10,7 @@ SIGINT) once for every 20 evaluations, and resumed. All those kills come in the 
 process that lives long enough for its memory to have a slope; near the end one more kill tells what a fresh process
 needs.
 
-Exits with 1 if anything that must hold does not.
+Exits with 1 if anything that must hold does not, and then keeps its folder: the run, and all samples of its process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import linear_regression
 
@@ -283,6 +283,9 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     flights, repeated = flight(run.events)
     spent = sum(e.body.get("cost", 0.0) for e in run.events if e.kind == "call")
     longest = max(soak.sessions, key=len)
+    (soak.folder / "samples.json").write_text(
+        json.dumps([[asdict(sample) for sample in part] for part in soak.sessions])
+    )
     warm = [sample for sample in longest if sample.at - longest[0].at >= WARM_SECONDS]
     fresh = [sample for sample in soak.sessions[-1] if sample.at - soak.sessions[-1][0].at >= 30]
     errors = (soak.folder / "errors.txt").read_text()
