@@ -26,10 +26,13 @@ def bench() -> Iterator[dict[str, ModuleType]]:
     import engines
     import factorial
     import landscapes
+    import remembered
     import stuck
     import truth
 
-    yield {module.__name__: module for module in (calibration, engines, factorial, landscapes, stuck, truth)}
+    yield {
+        module.__name__: module for module in (calibration, engines, factorial, landscapes, remembered, stuck, truth)
+    }
     sys.path.remove(str(BENCHES))
 
 
@@ -159,3 +162,10 @@ def test_every_mechanism_is_off_in_half_of_the_searches_whatever_the_others_are(
     place = bench["landscapes"].nk(0)
     with pytest.raises(SystemExit, match="no mechanism is called escap; there are screening, climb"):
         bench["landscapes"].strategy("wolf-novelty-escap", place, 0, 100)
+
+
+def test_what_is_remembered_is_counted_once(bench: dict[str, ModuleType]) -> None:
+    shared, seen = ["x" * 1000], set()  # type: ignore[var-annotated]
+    size, count = bench["remembered"].deep({"a": shared, "b": [shared]}, seen)
+    assert 1000 < size < 2000 and count == 6  # the dict, two names, two lists, a text
+    assert bench["remembered"].deep([shared, len], seen)[1] == 1
