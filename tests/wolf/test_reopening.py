@@ -7,10 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -82,17 +81,6 @@ class Bench:
         post(ledger.run_dir, {"order": "budget", **(limits or {"evaluations": 35})})
         assert self.search(ledger).run() is not None
         return ledger
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is such a place: many ledgers, each of whose commits waits for the disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=memory, prefix="wolf-test-") as made:
-        yield Path(made)
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -102,17 +100,6 @@ def of(ledger: Ledger, kind: str) -> list[dict[str, Any]]:
 def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for five, so that parents are evicted and must be recalled."""
     monkeypatch.setattr(pool, "POOL_SIZE", 5)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is such a place: hundreds of ledgers, each of whose commits waits for the disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as path:
-        yield Path(path)
 
 
 # A run from end to end

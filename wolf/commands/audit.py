@@ -18,6 +18,7 @@ from wolf.reading.records import Run, load_run
 from wolf.reading.rows import Told
 from wolf.reading.terminal import columns, json_line, line, number
 from wolf.reading.verdict import verdict
+from wolf.store.events import judged_by_models
 
 Z99 = 2.576
 
@@ -49,7 +50,7 @@ def readings(run: Run, count: int) -> list[Told]:
     """
     if run.final is None:
         raise UsageError(f"{run.path} is not finished; `wolf resume {quote(str(run.path))}` goes on with it")
-    if any(event.kind == "call" and str(event.body.get("purpose", "")).startswith("judge:") for event in run.events):
+    if judged_by_models(run.events):
         raise UsageError(
             f"{run.path} was judged by language models, which are asked once; `wolf finalists {quote(str(run.path))}` "
             "counts all of their ballots together"

@@ -33,7 +33,7 @@ from wolf.llm.stock import Checks
 from wolf.search import Search
 from wolf.settings.config import Config
 from wolf.store import bodies
-from wolf.store.events import Event
+from wolf.store.events import Event, judged_by_models
 from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Ask
 
@@ -93,7 +93,7 @@ def replay(run_dir: Path) -> list[str]:
         parts = [*_parts(events)]
         if config.search.mode != "cohort" or events[-1].kind != "finished" or any(map(_steered, parts)):
             raise UsageError(f"{run_dir} cannot be replayed: only finished runs in cohort mode that nobody steered can")
-        if any(event.kind == "call" and str(event.body.get("purpose", "")).startswith("judge:") for event in events):
+        if judged_by_models(events):
             raise UsageError(f"{run_dir} cannot be replayed: language models judged it, and only their votes are known")
         seed = ledger.variant(events[0].body["seed_variant"])
         with Ledger.create(Path(folder, "run"), events[0].body, [seed]) as again:

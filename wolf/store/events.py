@@ -7,7 +7,7 @@ observer cannot change the search: it gets frozen values and its return value is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import DecodeError, Struct
@@ -62,3 +62,8 @@ def named(body: str) -> str:
 
 
 Observer = Callable[[Event], None]
+
+
+def judged_by_models(events: Iterable[Event]) -> bool:
+    """Whether language models were asked for what the run's scores are made of."""
+    return any(event.kind == "call" and str(event.body.get("purpose", "")).startswith("judge:") for event in events)
