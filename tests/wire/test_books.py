@@ -327,15 +327,11 @@ def test_texts_that_nobody_will_read_again_are_let_go():
     for body in table.bodies:
         again.calls.restore(body)
     assert [c.prompt.user for c in again.calls.calls] == ["varying", ""]
-    cost = mine.reply.cost
     for _ in range(2):  # forgetting twice is forgetting
-        mine.forget()
-        assert (mine.prompt.user, mine.prompt.system, mine.prompt.schema, mine.reply.text) == ("", "", None, "")
-        assert (mine.question, mine.reply.cost, mine.sent, mine.asker) == (question(PROMPT), cost, None, None)
-        assert (mine.prompt.max_tokens, mine.reply.usage, GONE.id) == (0, Usage(0, 0), -1)
-    left = mine.reply
-    mine.forget()
-    assert mine.reply is left, "again costs nothing"
+        table.calls.forget(0)
+        assert table.calls.calls == [GONE, GONE] and GONE.id == -1
+    table.calls.put(PROMPT, "m", {})
+    assert table.calls.calls[-1].id == 2, "its number is not used again"
 
 
 def test_what_a_judge_waited_for_when_the_run_was_killed_is_given_up_and_free():

@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from types import AsyncGeneratorType
 
 import pytest
@@ -17,7 +16,6 @@ from wolf.dev.faults import FAULTS
 from wolf.dev.server import FakeServer
 from wolf.dev.wire import Said
 from wolf.errors import SetupError
-from wolf.llm.call import question
 from wolf.llm.calls import Calls
 from wolf.llm.client import Fault, Kind, Remote
 from wolf.llm.prices import Price
@@ -340,13 +338,3 @@ def test_an_answer_that_was_paid_for_is_given_to_its_own_reading_until_that_is_o
     heard, late = again.ask(PROMPT, "m", 2), again.ask(PROMPT, "m", 1)
     run(again, books)
     assert (heard.result(0).text, late.result(0).text) == ("two", "anew")
-
-
-def test_a_question_is_known_again_without_its_texts():
-    calls, books = Calls({"m": Played(reply())}, {"m": PRICE}, 100), Books()
-    call = calls.put(PROMPT, "m", {})
-    before = call.question
-    run(calls, books)
-    call.forget()
-    assert call.question == before == question(PROMPT) != question(replace(PROMPT, user="another"))
-    assert not call.prompt.user

@@ -20,7 +20,8 @@ from wolf.dev.faults import FAULTS
 from wolf.dev.players import competent, repetitive, sloppy
 from wolf.dev.server import FakeServer
 from wolf.errors import LedgerError, SetupError
-from wolf.llm.calls import BROKEN_RETRIES
+from wolf.llm.call import GONE
+from wolf.llm.calls import BROKEN_RETRIES, Calls
 from wolf.llm.stock import Stock
 from wolf.reading.proposals import models, operators
 from wolf.reading.records import load_run
@@ -80,9 +81,13 @@ def test_ideas_are_evaluated_beside_perturbations_and_are_on_the_books(toy, run)
 
 
 def test_ideas_that_were_asked_for_are_in_the_ledger_and_nowhere_else(toy, run, monkeypatch):
-    stocks = []
+    stocks, books = [], []
     monkeypatch.setattr("wolf.llm.proposer.Stock", lambda *parts: stocks.append(Stock(*parts)) or stocks[-1])
+    monkeypatch.setattr(Calls, "over", lambda self, reading: books.append(self))
     events, _, _ = run(toy, competent({"X": "3.0", "Z": "40.0"}), "budget.evaluations=60")
+    due = {body["call"]: body["about"]["due"] for body in calls(events, "reserved") if body.get("about")}
+    gone = [call for call, ordinal in due.items() if ordinal < 50]
+    assert len(gone) >= 3 and all(books[-1].calls[call] is GONE for call in gone)
     proposed = {id for event in events if event.kind == "proposed" for id in event.body["variants"]}
     tried = {variant for variant, _ in asked(events)}
     (stock,) = stocks

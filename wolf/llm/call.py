@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from judges.llm import Prompt, Reply, Usage
+from judges.llm import Prompt, Reply
 
 Body = dict[str, Any]
-NO_USAGE = Usage(0, 0)
 
 
 @dataclass(slots=True)
@@ -69,24 +66,10 @@ class Call:
         """Whether nothing of it is under way: its attempt has ended, or died with an earlier session."""
         return self.sent is None or self.sent.done()
 
-    def forget(self) -> None:
-        """Nobody will read its texts again; they are in the ledger, and here there may be thousands of calls."""
-        if self.prompt.user or self.prompt.system:
-            self.prompt = _spent(self.prompt.purpose)
-            self.model = sys.intern(self.model)
-            self.reply = self.reply and Reply("", self.model, NO_USAGE, cost=self.reply.cost)
-            self.sent = self.asker = None
-
     def failed(self, fault: str, message: str, cost: float, again: bool) -> Body:
         """The event that says that an attempt, or all of it, has failed."""
         return {"call": self.id, "state": "failed", "attempt": self.attempt, "model": self.model, "fault": fault,
                 "message": message, "cost": cost, "again": again}  # fmt: skip
-
-
-@cache
-def _spent(purpose: str) -> Prompt:
-    """What is left of a prompt that nobody will read again."""
-    return Prompt(purpose, "", "", 0)
 
 
 def digest(text: str) -> str:
@@ -111,4 +94,4 @@ def fatal(body: Mapping[str, Any]) -> str:
     return f"{body['model']} will not answer ({body['fault']}: {body['message']}): {advice}"
 
 
-GONE = Call(-1, _spent("judge"), "")  # stands for every settled call of a judge: nobody looks at one again
+GONE = Call(-1, Prompt("gone", "", "", 0), "")  # stands for every settled call that nobody looks at again

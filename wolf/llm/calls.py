@@ -205,8 +205,12 @@ class Calls:
                 heard = self._heard.setdefault(call.reading, {}).setdefault((call.model, call.question), [])
                 heard.append(replace(call.reply, cost=call.cost))
             if call.about is None:
-                self.calls[call.id] = GONE
+                self.forget(call.id)
         return call
+
+    def forget(self, id: int) -> None:
+        """Nobody will look at a settled call again: it is in the ledger, and here there may be thousands."""
+        self.calls[id] = GONE
 
     def over(self, reading: int) -> None:
         """An evaluation has ended: what it was answered in an earlier session is not asked for again."""
@@ -324,7 +328,7 @@ class Calls:
             else:
                 call.asker.set_exception(Unanswered(f"no answer from {call.model}: {call.why}"))
         if call.about is None:
-            self.calls[call.id] = GONE
+            self.forget(call.id)
 
 
 @dataclass(frozen=True, slots=True)

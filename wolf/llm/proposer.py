@@ -38,6 +38,7 @@ STRANGE_PARENT = 0.2  # share of calls that do not start from the incumbent
 RESORTS = 3  # answers without anything new after which nobody is asked again, where nothing else is left
 LONGEST_SILENCE = 6  # doublings of the pause after calls that brought nothing new
 BROKEN = (Status.CRASHED, Status.INVALID)  # what a repair may mend
+EXPLAIN = "llm:explain"
 PRIOR_PAY = {"llm:edit": 0.30, "llm:recombine": 0.15}
 CONTINUED = "\n\n# Your last answer could not be used\n\n{problems}\n\nAnswer again; copy the SEARCH lines exactly."
 
@@ -83,7 +84,7 @@ class Proposer:
             self._weights = ask.model[3:]
         if ask.variant.origin.startswith("llm:"):
             maker = self._makers.setdefault(ask.variant.id, self._stock.maker(ask.variant.id))
-            if maker >= 0 and due(self._calls.calls[maker]) > ask.ordinal:
+            if maker >= 0 and self._stock.made[maker].due > ask.ordinal:
                 self.hasten(ask.ordinal, anew=False)  # as it was before the run was resumed
         self._stock.asked(ask.variant)
 
@@ -108,9 +109,9 @@ class Proposer:
             if ask.purpose is not Purpose.EXPEDITION:
                 self._turns.told("perturb", pay)
             return
-        call, unit = self._calls.calls[maker], self._unit(evaluation)
-        own = self._price(ask.ordinal, call.model)
-        self._models.told(call.model, pay * unit / (unit + own))
+        model, unit = self._stock.made[maker].model, self._unit(evaluation)
+        own = self._price(ask.ordinal, model)
+        self._models.told(model, pay * unit / (unit + own))
         if ask.purpose is not Purpose.EXPEDITION:  # those are paid by the escape harness
             self._turns.told("llm", pay * unit / (unit + self._price(ask.ordinal)))
             self._operators.told(variant.origin, pay)
@@ -156,6 +157,8 @@ class Proposer:
         for call in late:
             if call.about:
                 call.about["due"] = min(due(call), ordinal)
+            if call.id in self._stock.made:
+                self._stock.made[call.id].due = due(call)
         self._hurried = bool(late)
         return self._hurried
 
@@ -169,11 +172,11 @@ class Proposer:
         for call in self._calls.pump(commit, start):
             self._take(call)
         fresh = [made for id, made in self._stock.made.items() if id not in self._written]
-        records = [("proposed", _proposed(made)) for made in fresh]
+        records = [("proposed", _proposed(made.call, made)) for made in fresh if made.call]
         records += [("checked", body) for body in self._stock.check()]
         if records:
             commit(records)
-            self._written.update(made.call.id for made in fresh)
+            self._written.update(made.call.id for made in fresh if made.call)
 
     def llms(self, ordinal: int) -> Mapping[str, LLM]:
         """The models by name, for the judge of one evaluation."""
@@ -224,13 +227,14 @@ class Proposer:
 
     def _barren(self, ordinal: int) -> int:
         """How many answers in a row, up to the latest, brought nothing new."""
-        calls = [c for c in self._own() if c.prompt.purpose in PRIOR_PAY and c.settled and due(c) <= ordinal]
+        calls = [id for id, made in sorted(self._made().items()) if made.purpose in PRIOR_PAY and made.due <= ordinal]
         return len([*takewhile(lambda call: not self._stock.fruitful(call), reversed(calls))])
 
     def _silent(self, ordinal: int) -> bool:
         """Whether to ask nobody for a while, because the last calls brought nothing new: longer each time."""
-        calls, barren = [call for call in self._own() if call.prompt.purpose in PRIOR_PAY], self._barren(ordinal)
-        last = calls[-1].about["at"] if calls and calls[-1].about else 0
+        asked = {id: made.at for id, made in self._made().items() if made.purpose in PRIOR_PAY}
+        asked |= {call.id: call.about["at"] for call in self._own() if call.about and call.prompt.purpose in PRIOR_PAY}
+        barren, last = self._barren(ordinal), asked[max(asked)] if asked else 0
         return barren > 0 and ordinal - last < self._setting.slots * 2 ** min(barren, LONGEST_SILENCE)
 
     def _invent(self, ordinal: int) -> Call | None:
@@ -253,20 +257,27 @@ class Proposer:
     def _retries(self, ordinal: int) -> None:
         """One more try for answers of which nothing could be used, with the reason."""
         followed = {call.about["follows"] for call in self._own() if call.about}
+        followed |= {made.follows for made in self._made().values()}
         for id, made in sorted(self._stock.made.items()):
-            call, about = made.call, made.call.about or {}
+            call = made.call
             self._stock.forget(id)
-            if made.forms or not made.problems or about["follows"] is not None or id in followed:
-                call.forget()
-                made.problems = ()
-            elif due(call) <= ordinal:
+            if call is None or made.due > ordinal or id not in self._written:
+                continue
+            if made.forms or not made.problems or made.follows is not None or id in followed:
+                self._use_up(id)
+            else:
                 problems = "\n".join(f"- {problem}" for problem in made.problems)
                 prompt = replace(call.prompt, user=call.prompt.user + CONTINUED.format(problems=problems))
-                self._put(prompt, call.model, {**about, "at": ordinal, "due": self._later(ordinal), "follows": id})
+                self._put(
+                    prompt,
+                    call.model,
+                    {**(call.about or {}), "at": ordinal, "due": self._later(ordinal), "follows": id},
+                )
 
     def _repairs(self, ordinal: int) -> None:
         """One repair for each idea that crashed, or failed its smoke run."""
         repaired = {call.about["of"] for call in self._own() if call.prompt.purpose == "llm:repair" and call.about}
+        repaired |= {made.of for made in self._made().values() if made.purpose == "llm:repair"}
         self._broken = {id: tale for id, tale in self._broken.items() if id not in repaired}
         failed = (tale for tale in self._stock.failed(ordinal) if tale.origin != "llm:repair")
         for tale in (*failed, *self._broken.values()):
@@ -277,19 +288,20 @@ class Proposer:
 
     def _summary(self, ordinal: int) -> None:
         """A summary of what was learnt, every so many evaluations."""
-        made = sum(call.prompt.purpose == "llm:explain" for call in self._calls.calls)
+        made = sum(call.prompt.purpose == EXPLAIN for call in self._calls.calls)
+        made += sum(made.purpose == EXPLAIN for made in self._stock.made.values())
         if self._config.explain and self._told >= self._config.explain * (made + 1):
             rng = stream(self._setting.seed, len(self._calls.calls), "llm call")
-            self._call(ordinal, "llm:explain", self._population.incumbent or "", None, rng)
+            self._call(ordinal, EXPLAIN, self._population.incumbent or "", None, rng)
 
     def _note(self, ordinal: int) -> None:
         """Put summaries that are due where later prompts and the person read them; once, for a person may edit them."""
         for call in self._calls.calls:
-            new = call.id not in self._written and call.id not in self._stock.made
-            if new and call.prompt.purpose == "llm:explain" and call.reply and due(call) <= ordinal:
-                self._setting.notes(call.reply.text)
-                self._stock.made[call.id] = Made(call)
-                call.forget()
+            new = call.prompt.purpose == EXPLAIN and call.id not in self._stock.made
+            if new and call.reply and due(call) <= ordinal:
+                self._stock.made[call.id] = Made.by(call)
+                if call.id not in self._written:
+                    self._setting.notes(call.reply.text)
 
     def _call(
         self, ordinal: int, operator: str, parent: str, mate: str | None, rng: random.Random, rationale: str = ""
@@ -328,7 +340,7 @@ class Proposer:
 
     def _take(self, call: Call) -> None:
         """Make ideas of an answer."""
-        if call.settled and call.about and call.prompt.purpose != "llm:explain" and call.id not in self._stock.made:
+        if call.settled and call.about and call.prompt.purpose != EXPLAIN and call.id not in self._stock.made:
             self._stock.take(call)
 
     def _tale(self, variant: str) -> Tale:
@@ -337,8 +349,17 @@ class Proposer:
         return Tale.of(self._population.variant(variant), to_evaluation(body["evaluation"], variant, ""))
 
     def _own(self) -> list[Call]:
-        """The calls for ideas."""
-        return [c for c in self._calls.calls if c.about is not None and c.prompt.purpose != "llm:explain"]
+        """The calls for ideas, but for those that are used up."""
+        return [c for c in self._calls.calls if c.about is not None and c.prompt.purpose != EXPLAIN]
+
+    def _made(self) -> dict[int, Made]:
+        """The settled calls for ideas, used up or not."""
+        return {id: made for id, made in self._stock.made.items() if made.purpose != EXPLAIN}
+
+    def _use_up(self, id: int) -> None:
+        """Nobody will read a settled call's texts again, or look for its question among those under way."""
+        self._stock.made[id].call, self._stock.made[id].problems = None, ()
+        self._calls.forget(id)
 
     # Money
 
@@ -354,9 +375,9 @@ class Proposer:
         """
         if not self._setting.usd:
             return 0.0
-        calls = [c for c in self._own() if c.reply and due(c) <= ordinal and model in (None, c.model)]
-        made = sum(n >= 0 and model in (None, self._calls.calls[n].model) for n in self._makers.values())
-        return sum(c.reply.cost for c in calls if c.reply) / max(1, made) / self._setting.usd
+        settled = [m for _, m in sorted(self._made().items()) if m.due <= ordinal and model in (None, m.model)]
+        judged = sum(n >= 0 and model in (None, self._stock.made[n].model) for n in self._makers.values())
+        return sum(made.cost for made in settled) / max(1, judged) / self._setting.usd
 
     def _unit(self, evaluation: Evaluation) -> float:
         """The share of the budget that one evaluation takes: what makes dollars and evaluations comparable."""
@@ -366,8 +387,7 @@ class Proposer:
         return max(shares, default=1.0)
 
 
-def _proposed(made: Made) -> dict[str, Any]:
-    call = made.call
-    return {"call": call.id, "operator": call.prompt.purpose, "model": call.model, "cost": call.cost,
+def _proposed(call: Call, made: Made) -> dict[str, Any]:
+    return {"call": call.id, "operator": made.purpose, "model": made.model, "cost": call.cost,
             "variants": [variant.id for variant in made.variants], "problems": made.problems,
             "fault": None if call.reply else call.why}  # fmt: skip

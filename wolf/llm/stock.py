@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from population.catalogue import Catalogue
@@ -40,19 +41,40 @@ class Checks:
 
 @dataclass(slots=True)
 class Made:
-    """What a call has brought.
+    """A settled call, and what it has brought.
 
     Attributes:
-        call: it.
+        call: it, as long as its texts may be read again.
+        purpose: its prompt's.
+        model: who was asked.
+        of: the variant that it was about.
+        at: the ordinal at which it was asked.
+        due: the ordinal from which on its ideas may be seen.
+        follows: the call that it tries once more.
+        cost: dollars of its answer, without what faults cost; 0 if there is none.
         variants: the ideas that could be applied, less those that are spent.
         forms: the normal forms of all of them, for good.
         problems: a sentence for each idea that could not be applied, as long as somebody may read it.
     """
 
-    call: Call
+    call: Call | None
+    purpose: str
+    model: str
+    of: str
+    at: int
+    due: int
+    follows: int | None
+    cost: float
     variants: Sequence[Variant] = ()
     forms: bytes = b""
     problems: Sequence[str] = ()
+
+    @classmethod
+    def by(cls, call: Call) -> Made:
+        """A call that has just been settled."""
+        about = call.about or {}
+        return cls(call, intern(call.prompt.purpose), intern(call.model), about["of"], about["at"], about["due"],
+                   about["follows"], call.reply.cost if call.reply else 0.0)  # fmt: skip
 
 
 def due(call: Call) -> int:
@@ -92,7 +114,7 @@ class Stock:
 
     def take(self, call: Call) -> None:
         """Make variants of a settled call's answer: each idea once, and none that changes nothing but layout."""
-        made = self.made[call.id] = Made(call)
+        made = self.made[call.id] = Made.by(call)
         if call.reply is None or call.about is None:
             return
         parents = tuple(call.about["parents"])
@@ -176,10 +198,10 @@ class Stock:
         found = [v for v in self._ideas(ordinal) if self._failed(v.id)]
         return [Tale.of(v, self._checked[v.id]) for v in found]
 
-    def fruitful(self, call: Call) -> bool:
+    def fruitful(self, call: int) -> bool:
         """Whether a call brought an idea that runs and that no call before it had."""
-        made = self.made[call.id]
-        known = {form for n, earlier in self.made.items() if n < call.id for form in _split(earlier.forms)}
+        made = self.made[call]
+        known = {form for n, earlier in self.made.items() if n < call for form in _split(earlier.forms)}
         known |= {self._form(self._seed), *(self._form(v) for v in made.variants if self._failed(v.id))}
         return not known.issuperset(_split(made.forms))
 
@@ -203,7 +225,7 @@ class Stock:
     def _ideas(self, ordinal: int | None = None) -> Iterator[Variant]:
         """All ideas, or those of calls that are due."""
         for id in sorted(self.made):
-            if ordinal is None or due(self.made[id].call) <= ordinal:
+            if ordinal is None or self.made[id].due <= ordinal:
                 yield from self.made[id].variants
 
     @property
