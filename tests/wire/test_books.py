@@ -192,6 +192,18 @@ def test_a_judge_that_cannot_be_paid_is_noticed():
         asked.result(0)
 
 
+@pytest.mark.parametrize(("usd", "sent"), [(0.8 * WORST, 0), (0.9 * WORST, 0), (1.1 * WORST, 1)])
+def test_a_higher_ceiling_pays_a_judge_again(usd, sent):
+    table = Table(usd=0.9 * WORST)
+    table.calls.ask(PROMPT)
+    table.pump()
+    table.calls.allow(usd)
+    assert table.calls.broke is (not sent)
+    table.calls.ask(PROMPT)
+    table.pump()
+    assert (len(table.sent()), table.calls.broke) == (sent, not sent)
+
+
 def test_without_a_start_only_what_a_judge_waits_for_leaves():
     table = Table()
     mine = table.calls.put(PROMPT, "m", {})

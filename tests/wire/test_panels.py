@@ -31,7 +31,7 @@ from wolf.errors import ConfigError, UsageError
 from wolf.reading.finalists import judgement
 from wolf.reading.holdout import gains
 from wolf.reading.records import load_run
-from wolf.reading.verdict import ahead, closing, ties, verdict
+from wolf.reading.verdict import ahead, closing, next_commands, ties, verdict
 from wolf.report.story import answers
 from wolf.report.trust import trust
 from wolf.search import Search, Stop
@@ -289,6 +289,29 @@ def test_why_the_highest_rating_is_not_the_champion_is_said_where_both_are_shown
 def test_a_hold_out_that_no_model_is_named_for_is_refused_before_the_run() -> None:
     with pytest.raises(ConfigError, match=r"judge.holdout.0: the panel asks other-judge, which is no model below llm"):
         load("headline_panel", ["judge.holdout=[other-judge]"])
+
+
+def test_a_judge_that_could_not_be_paid_judges_on_when_there_is_more(tmp_path: Path) -> None:
+    with FakeServer(player) as server:
+        settings = [f"llm.base_url={server.url}", f"runs={tmp_path / 'runs'}", "budget={evaluations: 12, usd: 0.03}",
+                    "search.survey=3", "confirm.seeds=2"]  # fmt: skip
+        config = load("headline_panel", settings)
+        with launch.create(config, Level.NONE) as ledger:
+            launch.drive(ledger, config, Level.NONE, [], lambda said: None)
+        where = str(ledger.run_dir)
+        ended = load_run(where)
+        assert [event.body["rule"] for event in ended.events if event.kind == "ended"] == ["dollars"]
+        assert (f"wolf tell {where} budget --usd 0.06", "more; then `wolf resume` goes on") in next_commands(ended)
+        refused = CliRunner().invoke(main, ["tell", where, "budget", "--evaluations", "40"])
+        assert refused.exit_code == 2 and "had $0.03, with which its judge could not be paid any more" in refused.stderr
+        assert CliRunner().invoke(main, ["tell", where, "budget", "--usd", "5"]).exit_code == 0
+        again, config = launch.open_run(ledger.run_dir)
+        with again:
+            assert launch.drive(again, config, Level.NONE, [], lambda said: None) is not None
+    found = load_run(where)
+    assert found.evaluations == 12 > ended.evaluations
+    assert [event.body["rule"] for event in found.events if event.kind == "ended"] == ["dollars", "evaluations"]
+    assert found.told[-1].ok
 
 
 def test_an_argument_is_attacked_and_compared_and_the_objections_reach_the_next_proposal(tmp_path: Path) -> None:

@@ -13,11 +13,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from judges.cage import Level
 from wolf import launch
+from wolf.cli import main
+from wolf.control.inbox import post
 from wolf.dev.faults import FAULTS
 from wolf.dev.players import competent, repetitive, sloppy
+from wolf.dev.replay import replay
 from wolf.dev.server import FakeServer
 from wolf.errors import LedgerError, SetupError
 from wolf.llm.call import GONE
@@ -25,6 +29,7 @@ from wolf.llm.calls import BROKEN_RETRIES, Calls
 from wolf.llm.stock import Stock
 from wolf.reading.proposals import models, operators
 from wolf.reading.records import load_run
+from wolf.reading.spending import budget, spent
 from wolf.reading.verdict import verdict
 from wolf.settings.config import load
 from wolf.store.ledger import Ledger
@@ -175,6 +180,35 @@ def test_the_ceiling_holds_and_the_search_goes_on_without_models(toy, run):
     spent = sum(body.get("cost", 0.0) for body in calls(events, "answered") + calls(events, "failed"))
     assert 0 < spent <= 0.3
     assert finished["evaluations"] == 30
+
+
+@pytest.mark.parametrize("when", ["going on", "finished"])
+def test_dollars_can_be_raised_and_models_are_asked_again(toy, run, when):
+    with FakeServer(competent({})) as server:
+        config = load(str(run.write(toy, server.url)), [f"runs={toy / 'runs'}", "budget.usd=0.001", "llm.share=0.8"])
+        more, before = {"order": "budget", "evaluations": 60, "usd": 5}, []
+
+        def raised(event):
+            if event.kind == "told" and event.body["ordinal"] == 20 and when == "going on":
+                before.append(len(server.log))
+                post(ledger.run_dir, more)
+
+        with launch.create(config, Level.NONE) as ledger:
+            assert launch.drive(ledger, config, Level.NONE, [raised], lambda said: None) is not None
+        if when == "finished":
+            before.append(len(server.log))
+            assert CliRunner().invoke(main, ["tell", str(ledger.run_dir), "budget", "--usd", "5"]).exit_code == 2
+            words = ["--usd", "5", "--evaluations", "60"]
+            assert CliRunner().invoke(main, ["tell", str(ledger.run_dir), "budget", *words]).exit_code == 0
+            again, config = launch.open_run(ledger.run_dir)
+            with again:
+                assert launch.drive(again, config, Level.NONE, [], lambda said: None) is not None
+        asked = len(server.log)
+    found = load_run(ledger.run_dir)
+    assert found.evaluations == 60 and before == [0] and asked > 3
+    assert 0.001 < spent(found).proposing <= 5 and budget(found)["usd"] == 5
+    assert "a budget of 60 evaluations and $5" in [hand.sentence for hand in found.interventions]
+    assert when != "finished" or replay(ledger.run_dir) == []
 
 
 def test_models_that_refuse_are_given_up_and_the_search_goes_on(toy, run):

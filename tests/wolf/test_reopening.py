@@ -210,7 +210,7 @@ def test_the_endgame_is_that_of_the_new_budget(bench: Any) -> None:
     search = one.search(ledger)
     search._strategy.replan = lambda *budgets: planned.append(budgets)  # type: ignore[method-assign]
     assert search.run() is not None
-    assert planned == [(35 + 4, None)]
+    assert planned == [(35 + 4, None, None)]
 
 
 def test_hours_count_the_work_of_all_sessions_and_not_the_nights_between(bench: Any) -> None:

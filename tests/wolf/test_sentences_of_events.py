@@ -176,6 +176,7 @@ def test_a_check_in_shows_the_finalists_again_after_a_resume(story: Story) -> No
         ("vote", {"better": "a" * 12, "worse": "b" * 12, "people": 5}, "preferred aaaaaaaa to bbbbbbbb by 5 people"),
         ("budget", {"limits": {"evaluations": 200}}, "a budget of 200 evaluations"),
         ("budget", {"limits": {"evaluations": 200, "hours": 1.5}}, "a budget of 200 evaluations and 1.5 hours"),
+        ("budget", {"limits": {"usd": 2.5}}, "a budget of $2.5"),
         ("dance", {}, "dance"),
     ],
 )

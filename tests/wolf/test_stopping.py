@@ -110,6 +110,7 @@ def test_budgets_that_are_not_revised_stay() -> None:
     assert FULL.revised(12, None) == replace(FULL, evaluations=12)
     assert Rules().revised(3, 0.5) == Rules(evaluations=3, seconds=1800.0)
     assert FULL.revised(None, None) == FULL
+    assert (FULL.revised(usd=0.0).usd, FULL.revised(usd=9.0)) == (0.0, replace(FULL, usd=9.0))
 
 
 def test_a_run_that_goes_on_has_no_target_that_it_reached_and_else_the_rules_it_had() -> None:

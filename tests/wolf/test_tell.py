@@ -138,19 +138,15 @@ def test_a_finished_run_takes_no_orders_but_a_larger_budget(write_run: Write, tm
     assert posted is not None and posted["evaluations"] == 9
 
 
-@pytest.mark.parametrize(
-    ("rule", "why"), [("dollars", "dollars cannot be raised"), ("exhausted", "everything within reach was tried")]
-)
-def test_where_no_budget_helps_a_finished_run_says_what_does(
-    write_run: Write, tmp_path: Path, rule: str, why: str
-) -> None:
+def test_where_no_budget_helps_a_finished_run_says_what_does(write_run: Write, tmp_path: Path) -> None:
     run = write_run(tmp_path / "done", evaluations=8, end="")
     final = dict(load_run(write_run(tmp_path / "other", evaluations=8)).final or {})
     with Ledger.open(run, write=True) as ledger:
-        ledger.append([("ended", {"rule": rule, "reason": "it is over"}), ("finished", final)])
+        ledger.append([("ended", {"rule": "exhausted", "reason": "it is over"}), ("finished", final)])
     code, said, posted = order(run, "budget", "--evaluations", "100")
     assert (code, posted) == (2, None)
-    assert why in said and f"`wolf export {run} --best FOLDER --force`, and start another run" in said
+    assert "everything within reach was tried" in said
+    assert f"`wolf export {run} --best FOLDER --force`, and start another run" in said
 
 
 @pytest.mark.parametrize("answer", ["obeyed", "refused", "silence"])

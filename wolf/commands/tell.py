@@ -77,10 +77,11 @@ def finish(run: str) -> None:
 @command.command()
 @click.option("--evaluations", type=click.IntRange(min=1), help="Evaluations in total.")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Hours in total.")
+@click.option("--usd", type=click.FloatRange(min=0), help="US dollars for language models in total.")
 @click.pass_obj
-def budget(run: str, evaluations: int | None, hours: float | None) -> None:
+def budget(run: str, evaluations: int | None, hours: float | None, usd: float | None) -> None:
     """Change the budget; totals include what is already spent. A finished run goes on with it: `wolf resume RUN`."""
-    limits = {"evaluations": evaluations, "hours": hours}
+    limits = {"evaluations": evaluations, "hours": hours, "usd": usd}
     _tell(run, {"order": "budget", **{name: many for name, many in limits.items() if many is not None}})
 
 

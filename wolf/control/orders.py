@@ -125,22 +125,23 @@ class Vote(Order):
 
 
 class Budget(Order):
-    """So many evaluations or hours in all, instead of what the run was started with; the other one stays."""
+    """So many evaluations, hours or dollars in all, instead of what the run was started with; the others stay."""
 
     order: Literal["budget"]
     evaluations: int | None = Field(default=None, ge=1)
     hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.evaluations is None and self.hours is None:
-            raise ValueError("it names neither evaluations nor hours")
+        if not self.limits:
+            raise ValueError("it names neither evaluations nor hours nor dollars (usd)")
         return self
 
     @property
     def limits(self) -> dict[str, float]:
         """Those that it names."""
-        named = {"evaluations": self.evaluations, "hours": self.hours}
+        named = {"evaluations": self.evaluations, "hours": self.hours, "usd": self.usd}
         return {name: many for name, many in named.items() if many is not None}
 
 

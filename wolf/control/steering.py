@@ -257,6 +257,8 @@ class Steering:
             )
         if order.order in ("memo", "instruction") and not self._able.models:
             raise OrderError(f"nobody would read the {order.order}: this run asks no language model (no llm: section)")
+        if isinstance(order, orders.Budget) and order.usd is not None and not self._able.models:
+            raise OrderError("there is nobody to pay: this run asks no language model (no llm: section)")
         if order.order == "vote" and not self._able.votes:
             raise OrderError("votes count where a reader or a panel judges texts; here the judge measures")
 
@@ -356,7 +358,7 @@ class Steering:
                 self.votes.append((body["better"], body["worse"], body["people"]))
                 self._population.sway(self._swayed())
             case "budget":
-                self.rules = self.rules.revised(body["limits"].get("evaluations"), body["limits"].get("hours"))
+                self.rules = self.rules.revised(**body["limits"])
                 many = self.rules.evaluations  # a strategy counts in ordinals
-                self._strategy.replan(many and many + self._beside, self.rules.seconds)
+                self._strategy.replan(many and many + self._beside, self.rules.seconds, self.rules.usd)
         return self._strategy.steered()

@@ -104,10 +104,13 @@ class Rules:
     usd: float | None = None
     alarm: str = "go"
 
-    def revised(self, evaluations: int | None, hours: float | None) -> Rules:
+    def revised(self, evaluations: int | None = None, hours: float | None = None, usd: float | None = None) -> Rules:
         """With these budgets, where they are given."""
         return replace(
-            self, evaluations=evaluations or self.evaluations, seconds=3600 * hours if hours else self.seconds
+            self,
+            evaluations=evaluations or self.evaluations,
+            seconds=3600 * hours if hours else self.seconds,
+            usd=self.usd if usd is None else usd,
         )
 
     def after(self, ended: Ending | None) -> Rules:

@@ -22,6 +22,7 @@ from population.evaluation import Evaluation, Status
 from population.variant import Variant
 from wolf import launch, proposing
 from wolf.control.inbox import post
+from wolf.control.steering import Able
 from wolf.control.stopping import Ending, Rules, Standing
 from wolf.errors import UsageError
 from wolf.llm.calls import Calls
@@ -140,9 +141,10 @@ def _search(config: Config, events: list[Event], ledger: Ledger, until: int) -> 
         strategy,
         submit,
         ledger,
-        Replayed(config.budget.evaluations, alarm=config.stop.alarm, until=until),
+        Replayed(config.budget.evaluations, usd=config.budget.usd, alarm=config.stop.alarm, until=until),
         launch.terms(config, seed),
         proposer=proposer,
+        able=Able(models=config.llm is not None),
     )
 
 

@@ -124,6 +124,11 @@ class Calls:
         """Whether the ceiling leaves room for the worst case of this prompt."""
         return self.spent + self.reserved + self._prices[model].worst(prompt) <= self._usd
 
+    def allow(self, usd: float) -> None:
+        """A new ceiling. Under a higher one whoever could not ask may try again."""
+        self.broke = self.broke and usd <= self._usd
+        self._usd = usd
+
     # Moving along
 
     def pump(self, commit: Commit, start: bool = True) -> list[Call]:

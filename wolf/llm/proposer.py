@@ -190,9 +190,10 @@ class Proposer:
         """The run is over: what is still under way is given up."""
         self._calls.settle(commit)
 
-    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+    def replan(self, evaluations: int | None, seconds: float | None, usd: float | None) -> None:
         """See `Ideas.replan`."""
-        self._setting = replace(self._setting, evaluations=evaluations, seconds=seconds)
+        self._setting = replace(self._setting, evaluations=evaluations, seconds=seconds, usd=usd or 0.0)
+        self._calls.allow(usd or 0.0)
 
     def plan(self, ordinal: int, stuck: bool) -> None:
         """Start the calls whose ideas will be wanted, for the asks from `ordinal` on.

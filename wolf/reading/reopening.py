@@ -9,29 +9,34 @@ from wolf.reading.records import Run
 from wolf.reading.spending import budget
 from wolf.reading.terminal import duration
 
-_FOR_GOOD = {  # rules for ending that no evaluations and no hours change
-    "dollars": "its judge could not be paid any more, and a run's dollars cannot be raised",
-    "exhausted": "everything within reach was tried, and a larger budget reaches no further: widen what may vary",
-}
+
+def larger(run: Run) -> tuple[str, float]:
+    """A budget with which a finished run could go on, by name: twice what it has used of the one that ended it."""
+    if _rule(run) == "dollars":
+        return "usd", 2 * (budget(run).get("usd") or 0) or 1
+    return "evaluations", 2 * run.evaluations
 
 
 def objection(run: Run, limits: Mapping[str, float]) -> str:
-    """Why a finished run cannot go on with these totals (`evaluations`, `hours`), in one sentence; empty if it can.
+    """Why a finished run cannot go on with these totals, in one sentence; empty if it can.
 
-    Without any, the sentence says how to order them.
+    They are `evaluations`, `hours` and `usd`. Without any, the sentence says how to order them.
     """
-    typed = quote(str(run.path))
-    rule = next((event.body["rule"] for event in reversed(run.events) if event.kind == "ended"), "")
-    if why := _FOR_GOOD.get(rule):
+    typed, rule = quote(str(run.path)), _rule(run)
+    if rule == "exhausted":
         return (
-            f"{run.path} ended because {why}; write its champion into the target's folder with "
+            f"{run.path} ended because everything within reach was tried, and a larger budget reaches no further: "
+            "widen what may vary; write its champion into the target's folder with "
             f"`wolf export {typed} --best FOLDER --force`, and start another run"
         )
     if not limits:
+        name, plenty = larger(run)
         return (
             f"{run.path} is finished ({run.reason}); look at it with `wolf report {typed}`, or give it more with "
-            f"`wolf tell {typed} budget --evaluations {2 * run.evaluations}` (in all), and `wolf resume` goes on"
+            f"`wolf tell {typed} budget --{name} {plenty:g}` (in all), and `wolf resume` goes on"
         )
+    if rule == "dollars" and limits.get("usd", 0) <= (had := budget(run).get("usd") or 0):
+        return f"{run.path} had ${had:g}, with which its judge could not be paid any more: order more with --usd"
     allowed, worked = {**budget(run), **limits}, (run.final or {}).get("seconds") or run.seconds
     many, hours = allowed.get("evaluations"), allowed.get("hours")
     if many is not None and many <= run.evaluations:
@@ -39,3 +44,8 @@ def objection(run: Run, limits: Mapping[str, float]) -> str:
     if hours is not None and 3600 * hours <= worked:
         return f"{run.path} has worked for {duration(worked)}, which counts: order more with --hours"
     return ""
+
+
+def _rule(run: Run) -> str:
+    """The one that ended it last."""
+    return next((event.body["rule"] for event in reversed(run.events) if event.kind == "ended"), "")

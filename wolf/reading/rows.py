@@ -285,7 +285,9 @@ class Intervention:
                 people = "" if about["people"] == 1 else f" by {about['people']} people"
                 said = f"preferred {about['better'][:8]} to {about['worse'][:8]}{people}"
             case "budget":
-                words = [f"{many:g} {name}" for name, many in about["limits"].items()]
+                words = [
+                    f"${many:g}" if name == "usd" else f"{many:g} {name}" for name, many in about["limits"].items()
+                ]
                 said = f"a budget of {' and '.join(words)}"
             case other:
                 said = other

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 
 from wolf.reading.records import Run
-from wolf.reading.reopening import objection
+from wolf.reading.reopening import larger, objection
 from wolf.reading.rows import Z95, Belief, Expedition, Gain, Told
 from wolf.reading.terminal import decimals, duration, number
 
@@ -239,9 +239,9 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
     page = (f"wolf report {where}", "one HTML page: curve, lineage, statistics")
     left = run.status in ("stopped", "killed") or (run.status == "aborted" and run.beliefs)
     resume = [(f"wolf resume {where}", "go on where it stopped")] if left else []
-    twice = {"evaluations": 2 * run.evaluations}
-    larger = (f"wolf tell {where} budget --evaluations {twice['evaluations']}", "more; then `wolf resume` goes on")
-    more = [larger] if run.final and not objection(run, twice) else []
+    name, many = larger(run)
+    raised = (f"wolf tell {where} budget --{name} {many:g}", "more; then `wolf resume` goes on")
+    more = [raised] if run.final and not objection(run, {name: many}) else []
     if run.champion in (None, run.header.seed_variant):  # there is no change to look at or to take away
         return [*resume, (f"wolf top {where}", "what was tried, and what failed"), page, *more]
     seen = resume or [(f"wolf diff best {where}", "what changed from the seed to the champion")]

@@ -33,7 +33,7 @@ def order(run: Run, form: Form) -> dict[str, Any]:
         case "pin" | "free":
             return {"order": kind, "variant": form.get("variant", "")}
         case "budget":
-            return {"order": kind, **{name: form[name] for name in ("evaluations", "hours") if form.get(name)}}
+            return {"order": kind, **{name: form[name] for name in ("evaluations", "hours", "usd") if form.get(name)}}
         case "vote":
             return _vote(form.get("prefer", ""))
         case "inject":

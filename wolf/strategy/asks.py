@@ -96,8 +96,8 @@ class Strategy(Protocol):
         """Its evaluation is here."""
         ...
 
-    def replan(self, evaluations: int | None, seconds: float | None) -> None:
-        """A person has changed the budgets; None is no limit."""
+    def replan(self, evaluations: int | None, seconds: float | None, usd: float | None) -> None:
+        """A person has changed the budgets; None is no limit, and of dollars that there are none."""
         ...
 
     def steered(self) -> Expedition | None:

@@ -90,11 +90,11 @@ class Walk:
             Admission(Verdict.ADMITTED, "kept") if kept else Admission(Verdict.REJECTED, "discarded"), crowning
         )
 
-    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+    def replan(self, evaluations: int | None, seconds: float | None, usd: float | None) -> None:
         """Plan with these budgets from now on."""
         self._evaluations = evaluations
         if self.ideas:
-            self.ideas.replan(evaluations, seconds)
+            self.ideas.replan(evaluations, seconds, usd)
 
     def steered(self) -> None:
         """A walk that stands on a barred variant goes back to the best that is left."""

@@ -155,11 +155,11 @@ class Wolf:
         trip = self.escape.told(self.population, id, ask.expedition, crowned)
         return Outcome(admission, crowning, trip)
 
-    def replan(self, evaluations: int | None, seconds: float | None) -> None:
+    def replan(self, evaluations: int | None, seconds: float | None, usd: float | None) -> None:
         """The endgame and whoever has ideas plan with these budgets from now on; the survey was for the start."""
         self._evaluations = evaluations
         if self.ideas:
-            self.ideas.replan(evaluations, seconds)
+            self.ideas.replan(evaluations, seconds, usd)
 
     def steered(self) -> Expedition | None:
         """The gate and the escape harness learn who may not be a parent any more."""

@@ -24,8 +24,8 @@ class Ideas(Protocol):
         """Those, not among `drafts`, that leave the neighbourhood: where an expedition may start."""
         ...
 
-    def replan(self, evaluations: int | None, seconds: float | None) -> None:
-        """A person has changed the budgets; None is no limit."""
+    def replan(self, evaluations: int | None, seconds: float | None, usd: float | None) -> None:
+        """A person has changed the budgets; None is no limit, and of dollars that there are none."""
         ...
 
     def asked(self, ask: Ask) -> None:
