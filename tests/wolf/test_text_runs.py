@@ -88,6 +88,9 @@ def test_people_decide_a_duel_blind_and_the_champion_keeps_ties(tmp_path: Path) 
     tied = CliRunner().invoke(main, ["duel", "--run", run], input="=\n" * 10)
     assert tied.exit_code == 0 and "keep the champion" in tied.output
     assert "Duel 10" in tied.output
+    cut = CliRunner().invoke(main, ["duel", "--run", run], input="=\n1\n")
+    assert cut.exit_code == 2 and "before duel 3 was answered, and nothing was decided" in cut.stderr
+    assert "--votes FILE" in cut.stderr
 
 
 def test_what_people_voted_is_not_called_a_gain_that_the_judges_see(tmp_path: Path) -> None:

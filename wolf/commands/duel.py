@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +51,13 @@ def _asking(texts: list[str], rng: random.Random) -> Callable[[int], bool | None
         click.echo(f"\nDuel {number + 1}")
         for place, index in enumerate(order, 1):
             click.echo(f"--- {place} ---\n{safe(texts[index]).strip()}")
-        answer = ANSWERS[click.prompt("Better, or = for a tie", type=click.Choice([*ANSWERS]))]
+        try:
+            answer = ANSWERS[click.prompt("Better, or = for a tie", type=click.Choice([*ANSWERS]))]
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            said = f"the input ended before duel {number + 1} was answered, and nothing was decided"
+            raise UsageError(f"{said}: answer at a terminal, or give answers in a file with --votes FILE") from None
         return None if answer is None else order[answer] == 0
 
     return duel
