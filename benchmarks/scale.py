@@ -35,7 +35,7 @@ from population.evaluation import Evaluation, Goal, Status
 from population.genome import Genome
 from population.perturb import kick
 from population.variant import Variant
-from wolf import search as loop
+from wolf import flight
 from wolf.control.stopping import Rules
 from wolf.search import Search
 from wolf.store.ledger import Ledger
@@ -53,7 +53,7 @@ HEAD = {"format": 1}
 
 
 class Fleet:
-    """Workers on a virtual clock, in seconds. Stands in for `concurrent.futures.wait` in the loop."""
+    """Workers on a virtual clock, in seconds. Stands in for `concurrent.futures.wait` in `wolf.flight`."""
 
     def __init__(self, width: int, place: Landscape, space: Any, seed: int) -> None:
         self.now = self.idle = self.engine = 0.0
@@ -166,7 +166,7 @@ def simulate(width: int, evaluations: int, seed: int, mode: str = "steady", **ch
             searching, fleet.submit, book, Rules(evaluations),
             Terms(Goal.MINIMIZE, "bench", seed, variant, width, mode == "cohort", 0),
         )  # fmt: skip
-        loop.wait = fleet.wait  # type: ignore[assignment]  # the virtual clock
+        flight.wait = fleet.wait  # type: ignore[assignment]  # the virtual clock
         search.run()
     best = searching.population.genome(searching.champion or "")
     return fleet, place.loss(best.values)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,6 +21,7 @@ from wolf.control.pace import Pace
 from wolf.control.steering import Able, CheckIns, Steering
 from wolf.control.stopping import EXHAUSTED, Ending, Progress, Rules, Standing, Stop
 from wolf.errors import SetupError
+from wolf.flight import Flight, Submit
 from wolf.llm.proposer import Proposer
 from wolf.memory import uncollected
 from wolf.store import bodies
@@ -39,7 +39,6 @@ PAUSE = 0.02  # seconds between looks at whether an answer is here
 TICK = 0.2  # seconds between looks at whether a person wants to stop
 
 Record = tuple[str, Body]
-Submit = Callable[[Ask], "Future[Evaluation]"]
 
 
 class Search:
@@ -61,16 +60,13 @@ class Search:
     ) -> None:
         """Wire the parts; nothing happens before `run`."""
         self._strategy = strategy
-        self._submit = submit
         self._ledger = ledger
         self._terms = terms
         self._observers = observers
         self._proposer = proposer
         self._sameness = sameness
         self._within = terms.sandbox  # candidates were, in the session before
-        self._open: dict[int, Ask] = {}  # asked, not told
-        self._early: dict[int, Evaluation] = {}  # finished before their turn
-        self._running: dict[Future[Evaluation], int] = {}
+        self._flight = Flight(submit, in_turn=terms.cohort)
         self._confirmation = Confirmation(terms.seed, terms.confirmations, terms.goal)
         self._seed_failure = ""
         self._mentions = Mentions(terms.goal, strategy.population, lambda id: ledger.variant(id).files)
@@ -93,7 +89,7 @@ class Search:
         self._work(self._search_asks)
         if self.stop is Stop.NO:
             self._work(self._confirmation_asks)
-        if self.stop is not Stop.NO or self._open:
+        if self.stop is not Stop.NO or self._flight:
             reason = "you stopped it" if self.signal else "you told it to stop"
             self._commit([("stopped", {"reason": reason, "signal": self.signal})])
             return None
@@ -115,25 +111,23 @@ class Search:
             if going:
                 self._ask(more())
             elif self.stop is Stop.DRAIN:
-                self._running = {future: ordinal for future, ordinal in self._running.items() if not future.cancel()}
+                self._flight.cancel()
             paused = self.stop is Stop.NO and self.steering.paused
-            if self.stop is Stop.NOW or not (self._running or self._expecting or paused):
+            if self.stop is Stop.NOW or not (self._flight.running or self._expecting or paused):
                 return
-            if not self._running:
+            if not self._flight.running:
                 if paused:
                     self._pace.rest(self._commit, self._evaluations)
                 time.sleep(TICK if paused else PAUSE)
                 continue
-            done, _ = wait(self._running, timeout=TICK, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=self._running.__getitem__):
-                ordinal = self._running.pop(future)
+            for ordinal, future in self._flight.landed(TICK):
                 if self.stop is Stop.NO or not future.cancelled():  # not begun before the stop is not begun at all
                     self._receive(ordinal, future.result())
 
     def _listen(self) -> None:
         """What has a person said?"""
         self.steering.hear(self._commit, self._evaluations, over=bool(self._confirmation.begun or self._ended))
-        if records := self.steering.settle(idle=not self._open):
+        if records := self.steering.settle(idle=not self._flight):
             self._commit(records)
         self.stop = max(self.stop, self.steering.stop)
         if self.stop is Stop.DRAIN and self._proposer and self._proposer.calls.stuck:
@@ -144,7 +138,7 @@ class Search:
 
     def _search_asks(self) -> list[Ask]:
         """The next batch; none while something else comes first, and none any more when the search is over."""
-        busy = self._ended or self._confirmation.begun or (self._terms.cohort and self._open)
+        busy = self._ended or self._confirmation.begun or (self._terms.cohort and self._flight)
         if busy or self._alarmed() or self._over() or self._asking_person() or self._awaiting_ideas():
             return []
         return self._batch()
@@ -152,12 +146,12 @@ class Search:
     def _batch(self) -> list[Ask]:
         """As wide as the slots when all of the last batch is told (cohort), or one per free slot."""
         batch: list[Ask] = []
-        room, allows = self._terms.slots - len(self._open), self.steering.rules.allows
+        room, allows = self._terms.slots - len(self._flight), self.steering.rules.allows
         while len(batch) < room and allows(self._spent + len(batch), self._pace.seconds):
             ordinal = self._asks + len(batch)
             ask = self._injected(ordinal) or self._strategy.ask(ordinal)
             if ask is None:
-                if batch or self._open or not self._last_resort():
+                if batch or self._flight or not self._last_resort():
                     break
                 continue
             self._strategy.asked(ask)
@@ -191,7 +185,7 @@ class Search:
 
     def _asking_person(self) -> bool:
         """Whether a check-in is due; its question is put when nothing is under way any more."""
-        if (due := self.steering.due(self._evaluations)) and not self._open:
+        if (due := self.steering.due(self._evaluations)) and not self._flight:
             self._question()
         return due
 
@@ -271,11 +265,11 @@ class Search:
         self._commit(records, [ask.variant for ask in batch])
         for ask in batch:
             self._opened(replace(ask, beside=self._strategy.champion))
-            self._running[self._submit(self._open[ask.ordinal])] = ask.ordinal
+            self._flight.start(ask.ordinal)
 
     def _opened(self, ask: Ask) -> None:
         self._asks += 1
-        self._open[ask.ordinal] = ask
+        self._flight.asked(ask)
         if ask.purpose is Purpose.CONFIRM:
             self._confirmation.asked(ask)
 
@@ -283,17 +277,20 @@ class Search:
 
     def _receive(self, ordinal: int, evaluation: Evaluation) -> None:
         """Tell an evaluation, or keep it safe until those asked before it are told."""
-        if self._terms.cohort and ordinal != min(self._open):
-            self._early[ordinal] = evaluation
+        if not self._flight.turn(ordinal):
+            self._flight.early(ordinal, evaluation)
             self._commit([("evaluated", {"ordinal": ordinal, "evaluation": bodies.evaluated(evaluation)})])
             return
         self._tell(ordinal, evaluation)
-        while self._early and (first := min(self._open, default=-1)) in self._early:
-            self._tell(first, self._early.pop(first))
+        self._tell_due()
+
+    def _tell_due(self) -> None:
+        for ordinal, evaluation in self._flight.due():
+            self._tell(ordinal, evaluation)
 
     def _tell(self, ordinal: int, evaluation: Evaluation) -> None:
         """The only place where an evaluation changes the state of a live run."""
-        ask = self._open.pop(ordinal)
+        ask = self._flight.told(ordinal)
         outcome = self._fold(ask, evaluation)
         standing = bodies.standing(self._strategy, ask.variant.id, self._evaluations, self._terms.goal)
         self._commit(bodies.taken(ask, evaluation, outcome, standing, self._terms.goal))
@@ -338,12 +335,8 @@ class Search:
             self._commit([*self._unsaid, ("resumed", now), *([("reopened", again)] if again else [])])
         if again:
             self._reopen()
-        for ask in [replace(ask, variant=ask.variant.whole(), genome=None) for ask in self._open.values()]:
-            self._open[ask.ordinal] = ask
-            if ask.ordinal not in self._early:
-                self._running[self._submit(ask)] = ask.ordinal
-        while self._early and (first := min(self._open)) in self._early:
-            self._tell(first, self._early.pop(first))
+        self._flight.restart()
+        self._tell_due()
 
     def _reopen(self) -> None:
         """A finished run goes on: what ended it is counted anew, and its next end reads seeds that nobody has seen."""
@@ -365,16 +358,15 @@ class Search:
             if self._sameness and new:
                 self._sameness.asked(ask.variant.id)
         elif event.kind == "told":
-            ask, admission = self._open.pop(body["ordinal"]), body["admission"]
-            self._early.pop(ask.ordinal, None)
+            ask, admission = self._flight.told(body["ordinal"]), body["admission"]
             self._strategy.population.foretell(admission["reason"], admission["evicted"])
             self._fold(ask, bodies.to_evaluation(body["evaluation"], ask.variant.id, self._terms.judge))
-            self._unsaid += self.steering.settle(idle=not self._open)
+            self._unsaid += self.steering.settle(idle=not self._flight)
         elif event.kind in ("run", "resumed"):
             self._within = body.get("sandbox", self._within)
         elif event.kind in ("intervention", "refused"):
             self.steering.fold(event.kind, body)
-            self._unsaid += self.steering.settle(idle=not self._open)
+            self._unsaid += self.steering.settle(idle=not self._flight)
         elif event.kind == "steered":
             self._unsaid.clear()
         elif event.kind == "checkin":
@@ -390,8 +382,8 @@ class Search:
         elif event.kind in ("call", "proposed", "checked") and self._proposer:
             self._proposer.restore(event.kind, body)
         elif event.kind == "evaluated":
-            ask = self._open[body["ordinal"]]
-            self._early[ask.ordinal] = bodies.to_evaluation(body["evaluation"], ask.variant.id, self._terms.judge)
+            ask = self._flight[body["ordinal"]]
+            self._flight.early(ask.ordinal, bodies.to_evaluation(body["evaluation"], ask.variant.id, self._terms.judge))
 
     def _commit(self, records: Sequence[Record], variants: Sequence[Variant] = ()) -> None:
         """Write first, then show."""

@@ -390,18 +390,16 @@ def test_resumed_again_and_again_it_ends_as_if_never_stopped(toy, folder, small_
     ledger = bench.create()
     bench.search(ledger).run()
     hobbled = bench.create()
+
+    def submit(ask: Ask) -> Future[Evaluation]:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            search.stop = Stop.NOW
+        return bench.submit(ask)
+
     for _ in range(60):
-        search = bench.search(hobbled)
-        left = 5  # what was in flight, and a little more
-
-        def submit(ask: Ask, search: Search = search) -> Future[Evaluation]:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                search.stop = Stop.NOW
-            return bench.submit(ask)
-
-        search._submit = submit
+        search, left = bench.search(hobbled, submit), 5  # what was in flight, and a little more
         if search.run():
             break
     assert trajectory(hobbled) == trajectory(ledger)
@@ -428,7 +426,6 @@ def test_to_drain_is_to_finish_what_runs_and_ask_no_more(toy, folder) -> None:
     bench = Bench(toy(noise=0.1), folder, slots=3)
     whole, ledger = bench.create(), bench.create()
     bench.search(whole).run()
-    search = bench.search(ledger)
     scrambled = Scrambled(bench, lambda ask: 0.002)
     started = 0
 
@@ -439,7 +436,7 @@ def test_to_drain_is_to_finish_what_runs_and_ask_no_more(toy, folder) -> None:
             search.stop = Stop.DRAIN
         return scrambled(ask)
 
-    search._submit = submit
+    search = bench.search(ledger, submit)
     assert search.run() is None
     assert len(of(ledger, "asked")) == 9
     assert 6 <= len(of(ledger, "told")) <= 9
@@ -451,7 +448,6 @@ def test_to_drain_is_to_finish_what_runs_and_ask_no_more(toy, folder) -> None:
 def test_to_drain_while_confirming_is_not_to_wait_for_what_has_not_begun(toy, folder) -> None:
     bench = Bench(toy(noise=0.1), folder, slots=2, confirmations=10)
     ledger, threads, begun = bench.create(), ThreadPoolExecutor(2), []
-    search = bench.search(ledger)
 
     def judge(ask: Ask) -> Evaluation:
         if ask.purpose is Purpose.CONFIRM:
@@ -460,7 +456,7 @@ def test_to_drain_while_confirming_is_not_to_wait_for_what_has_not_begun(toy, fo
             time.sleep(0.05)
         return bench.toy.judge(ask)
 
-    search._submit = lambda ask: threads.submit(judge, ask)
+    search = bench.search(ledger, lambda ask: threads.submit(judge, ask))
     assert search.run() is None
     assert len(begun) < 12, "two at a time, and then a person wanted to stop"
     assert bench.search(ledger).run() is not None

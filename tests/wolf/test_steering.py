@@ -249,9 +249,9 @@ def test_an_order_is_obeyed_within_half_a_second(desk: Any, monkeypatch: pytest.
         waited.append((time.monotonic(), timeout))
         return wait(futures, timeout, **how)
 
-    monkeypatch.setattr("wolf.search.wait", waiting)
+    monkeypatch.setattr("wolf.flight.wait", waiting)
+    monkeypatch.setattr(bench, "submit", lambda ask: Future())  # nobody ever answers
     search = bench.search(ledger, None, seen)
-    search._submit = lambda ask: Future()  # nobody ever answers
     post_it = lambda: (post(ledger.run_dir, {"order": "stop", "now": True}), posted.append(time.monotonic()))  # noqa: E731
     person = later(lambda: len(waited) > 2, post_it)
     assert search.run() is None
