@@ -33,6 +33,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
     "wolf/store/ledger.py": ["tests/wolf/test_ledger.py", "tests/wolf/test_chain.py"],
+    "wolf/store/database.py": ["tests/wolf/test_ledger.py", "tests/wolf/test_chain.py"],
     "wolf/store/chain.py": ["tests/wolf/test_chain.py", "tests/wolf/test_ledger.py"],
     "wolf/store/contents.py": ["tests/wolf/test_ledger.py", "tests/wolf/test_chain.py"],
     "wolf/store/lock.py": ["tests/wolf/test_ledger.py"],

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from population.variant import Variant
 from wolf.errors import LedgerBusy, LedgerDamaged, LedgerError
-from wolf.store import chain
+from wolf.store import chain, database
 from wolf.store.events import Event
 from wolf.store.ledger import Ledger, recover
 from wolf.store.lock import held
@@ -467,7 +467,7 @@ def test_a_disk_that_fails_while_it_is_read_is_not_called_damage(
     filled(tmp_path / "r", 2)
     broken = sqlite3.OperationalError("disk I/O error")
     broken.sqlite_errorname = "SQLITE_IOERR_READ"
-    monkeypatch.setattr(chain, "rows", lambda *_: (_ for _ in ()).throw(broken))
+    monkeypatch.setattr(database, "rows", lambda *_: (_ for _ in ()).throw(broken))
     with pytest.raises(LedgerError, match=r"the disk fails or is full \(disk I/O error;") as said:
         Ledger.open(tmp_path / "r")
     assert not isinstance(said.value, LedgerDamaged)

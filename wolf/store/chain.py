@@ -13,23 +13,16 @@ from pathlib import Path
 
 from msgspec.json import encode
 
+from wolf.store.database import rows
+
 HOUSE = Path(__file__).parents[2]
 HELPERS = 3  # processes at most
-
-Row = tuple[int, float, str, str, bytes]
 
 
 def link(previous: bytes, seq: int, at: float, kind: str, body: str) -> bytes:
     """The hash of an event, from that of the one before; `body` is JSON in ASCII."""
     said = b"%b[%d, %b, %b, %b]" % (previous, seq, repr(at).encode(), encode(kind), encode(body))
     return hashlib.sha256(said).digest()  # of what json.dumps makes of the list, in half of its time
-
-
-def rows(db: sqlite3.Connection, after: int, upto: int = 2**62) -> Iterator[Row]:
-    """The events with `after < seq <= upto` as they are stored, in order."""
-    return db.execute(
-        "SELECT seq, time, kind, body, hash FROM event WHERE seq > ? AND seq <= ? ORDER BY seq", (after, upto)
-    )
 
 
 def sound(path: Path, after: int, upto: int) -> bool:

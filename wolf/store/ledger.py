@@ -15,13 +15,11 @@ locks cannot be trusted.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from pathlib import Path
@@ -30,28 +28,14 @@ from typing import Any, Self
 
 from population.variant import Variant
 from wolf.errors import LedgerDamaged, LedgerError
-from wolf.store import chain, lock
-from wolf.store.chain import Row
+from wolf.store import chain, database, lock
 from wolf.store.contents import Contents
+from wolf.store.database import Row
 from wolf.store.events import Event, named, parsed
 from wolf.store.folders import inodes, sync
 from wolf.store.mishaps import damaged, plainly, replaced, shortened
 
-APPLICATION = 0x576F6C66  # "Wolf" in SQLite's header
-FORMAT = 1
 STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-_SCHEMA = f"""
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {FORMAT};
-CREATE TABLE event (seq INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
-                    hash BLOB NOT NULL);
-CREATE TABLE text (hash TEXT PRIMARY KEY, body BLOB NOT NULL);
-"""
-_INSERT_EVENT = "INSERT INTO event (seq, time, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
-_INSERT_TEXT = "INSERT OR IGNORE INTO text (hash, body) VALUES (?, ?)"
-
-CACHE = 256  # kB of pages that SQLite keeps; the system keeps them, too, and a night fills whatever there is
 LONG = 60_000  # events from which on it is worth while to start processes that check them
 
 
@@ -91,17 +75,16 @@ class Ledger:
         try:
             fresh = run_dir / "ledger.new.db"  # so that there is a whole ledger or none
             fresh.unlink(missing_ok=True)
-            with plainly(path), closing(_connect(fresh)) as db:
+            with plainly(path), closing(database.connect(fresh)) as db:
                 ledger = cls(run_dir, db, taken)
                 ledger._begin()
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
+                database.make_tables(db)
                 ledger._append([("run", header)], variants)
-                _fold(db)
+                database.fold(db)
             with plainly(path):
                 fresh.rename(path)
                 sync(run_dir)
-                ledger._db = _connect(path)
+                ledger._db = database.connect(path)
                 ledger._place = inodes(run_dir)
         except BaseException:
             os.close(taken)
@@ -123,9 +106,9 @@ class Ledger:
         taken = lock.take(run_dir) if write else None
         try:
             with plainly(path):
-                ledger = cls(run_dir, _connect(path, read_only=not write), taken)
+                ledger = cls(run_dir, database.connect(path, read_only=not write), taken)
                 ledger._place = inodes(run_dir) if write else None
-                ledger._check_format()
+                database.check_format(ledger._db, path)
             ledger._catch_up()
         except BaseException:
             if taken is not None:
@@ -155,7 +138,7 @@ class Ledger:
         """
         self._catch_up()
         with plainly(self._path):
-            for seq, at, kind, body, _ in chain.rows(self._db, after, self._seq):
+            for seq, at, kind, body, _ in database.rows(self._db, after, self._seq):
                 if naming in body:
                     yield Event(seq, at, sys.intern(kind), parsed(body))
 
@@ -231,7 +214,7 @@ class Ledger:
                 for seq, (kind, body) in enumerate(ordered, start=self._seq + 1):
                     text = json.dumps(body, allow_nan=False, separators=(",", ":"))
                     digest = chain.link(digest, seq, now, kind, text)
-                    self._db.execute(_INSERT_EVENT, (seq, now, kind, text, digest))
+                    database.add(self._db, (seq, now, kind, text, digest))
                     events.append(Event(seq, now, kind, parsed(text)))
                 self._db.execute("COMMIT")
         finally:
@@ -249,35 +232,19 @@ class Ledger:
 
     def _store(self, variant: Variant) -> dict[str, Any]:
         """Put the files of `variant` into `text`; returns the body of its event."""
-        hashes = {}
-        for file, text in variant.files.items():
-            data = text.encode("utf-8", "surrogatepass")
-            hashes[file] = hashlib.sha256(data).hexdigest()
-            self._db.execute(_INSERT_TEXT, (hashes[file], zlib.compress(data)))
+        hashes = {file: database.put(self._db, text) for file, text in variant.files.items()}
         return {"id": variant.id, "files": hashes, "parents": list(variant.parents), "origin": variant.origin,
                 "note": variant.note}  # fmt: skip
 
     def _text(self, digest: str, seq: int) -> str:
-        with suppress(sqlite3.DatabaseError, zlib.error, TypeError):
-            row = self._db.execute("SELECT body FROM text WHERE hash = ?", (digest,)).fetchone()
-            data = zlib.decompress(row[0])
-            if hashlib.sha256(data).hexdigest() == digest:
-                return data.decode("utf-8", "surrogatepass")
-        raise damaged(self._path, seq)
+        text = database.get(self._db, digest)
+        if text is None:
+            raise damaged(self._path, seq)
+        return text
 
     def _body(self, seq: int) -> dict[str, Any]:
-        body: dict[str, Any] = parsed(next(chain.rows(self._db, seq - 1, seq))[3])
+        body: dict[str, Any] = parsed(next(database.rows(self._db, seq - 1, seq))[3])
         return body
-
-    def _check_format(self) -> None:
-        if self._db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-            raise LedgerError(f"{self._path} is not a ledger of Auto Wolf")
-        found = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found > FORMAT:
-            raise LedgerError(
-                f"{self._path} was written by a newer Auto Wolf (ledger format {found}; this one reads up to {FORMAT}):"
-                " upgrade with `pip install --upgrade auto-wolf`"
-            )
 
     def _catch_up(self) -> None:
         """Verify the chain from where we are to the end, and learn which variants it brings."""
@@ -293,19 +260,16 @@ class Ledger:
         """Learn what a long ledger holds while others check it; nothing is learnt of one that is not sound."""
         contents, unsound = Contents(), (sqlite3.Error, TypeError, ValueError, LookupError, StopIteration)
         with chain.checked(self._path, upto) as sound, suppress(*unsound):
-            for seq, kind, body in self._db.execute(
-                "SELECT seq, kind, CASE kind WHEN 'variant' THEN body END FROM event WHERE seq <= ? ORDER BY seq",
-                (upto,),
-            ):
+            for seq, kind, body in database.outline(self._db, upto):
                 contents.note(sys.intern(kind), seq, named(body) if body else "")
-            digest = next(chain.rows(self._db, upto - 1, upto))[4]
+            digest = next(database.rows(self._db, upto - 1, upto))[4]
             if sound():
                 self._contents, self._seq, self._hash = contents, upto, digest
 
     def _verified(self) -> Iterator[Row]:
         """The rows after those seen so far, as far as they are what was written."""
         try:
-            for row in chain.rows(self._db, self._seq):
+            for row in database.rows(self._db, self._seq):
                 seq, at, kind, body, digest = row
                 if seq != self._seq + 1 or digest != chain.link(self._hash, seq, at, kind, body):
                     raise damaged(self._path, self._seq + 1)
@@ -338,13 +302,16 @@ def recover(run_dir: Path) -> tuple[int, Path]:
     taken = lock.take(run_dir)
     try:
         fresh.unlink(missing_ok=True)
-        with plainly(path), closing(_connect(path, read_only=True)) as old, closing(_connect(fresh)) as new:
+        with (
+            plainly(path),
+            closing(database.connect(path, read_only=True)) as old,
+            closing(database.connect(fresh)) as new,
+        ):
             new.execute("BEGIN")
-            for statement in _SCHEMA.split(";"):
-                new.execute(statement)
+            database.make_tables(new)
             kept = _copy_sound(Ledger(run_dir, old, None), new)
             new.execute("COMMIT")
-            _fold(new)
+            database.fold(new)
         if kept == 0:
             fresh.unlink()
             raise LedgerError(f"nothing can be recovered from {path}: its first event cannot be read")
@@ -368,33 +335,7 @@ def _copy_sound(old: Ledger, new: sqlite3.Connection) -> int:
         for row in old._verified():
             texts = json.loads(row[3])["files"].values() if row[2] == "variant" else ()
             for digest in texts:
-                data = old._text(digest, row[0]).encode("utf-8", "surrogatepass")
-                new.execute(_INSERT_TEXT, (digest, zlib.compress(data)))
-            new.execute(_INSERT_EVENT, row)
+                database.put(new, old._text(digest, row[0]))
+            database.add(new, row)
             kept += 1
     return kept
-
-
-def _fold(db: sqlite3.Connection) -> None:
-    """Fold the log into the file, so that it can be renamed; closing would do so too, but not say when it fails."""
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _moving(path: Path) -> bool:
-    """Whether somebody writes to it, or was killed while doing so."""
-    log = Path(f"{path}-wal")
-    return lock.held(path.parent) or (log.exists() and log.stat().st_size > 0)
-
-
-def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
-    mode = "ro" if read_only else "rwc"
-    if read_only and not os.access(path.parent, os.W_OK) and not _moving(path):
-        mode = "ro&immutable=1"  # SQLite cannot make the log there that even a reader wants
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10)
-    with suppress(sqlite3.Error, ValueError):  # it reads the schema, and what is wrong there is for others to say
-        db.execute(f"PRAGMA cache_size = -{CACHE}")
-    if not read_only:
-        if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-            raise LedgerError(f"the file system of {path} cannot hold a ledger; set runs: to a folder on a local disk")
-        db.execute("PRAGMA synchronous = FULL")
-    return db
