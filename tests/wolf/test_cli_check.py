@@ -160,6 +160,20 @@ def test_check_says_which_ranges_are_guesses_and_how_to_fix_a_knob(here: Path) -
     assert " N " not in fixed and "guess" not in fixed and "BLOCK" in fixed
 
 
+def test_what_check_says_of_a_knob_of_json_works_as_it_stands(here: Path) -> None:
+    (here / "a.json").write_text('{"sizes": [64, 8]}')
+    text = "target: {root: ., files: [a.json], @}\njudge: {kind: command, run: [cat, a.json], metric: loss}\n"
+    text += "budget: {evaluations: 2}\n"
+    (here / "t.yaml").write_text(text.replace("@", ""))
+    out = wolf("check", "t.yaml").stdout
+    assert "in a comment" not in out
+    advice = re.search(r"`(knobs: \{.+})` under target:", out)
+    assert advice is not None
+    (here / "t.yaml").write_text(text.replace("@", advice[1]))
+    out = wolf("check", "t.yaml").stdout
+    assert "  sizes[0]" not in out and "  sizes[1]" in out
+
+
 def test_check_says_what_a_range_without_its_colon_is_worth(here: Path) -> None:
     text = (here / "forecast.py").read_text()
     assert "without a colon" not in wolf("check", "task.yaml").output

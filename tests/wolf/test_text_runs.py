@@ -123,6 +123,14 @@ def test_phrases_that_a_locked_one_excludes_are_named_before_the_run() -> None:
     assert " are refused" not in CliRunner().invoke(main, ["check", "headline"]).output
 
 
+def test_phrases_and_templates_that_a_locked_phrase_excludes_are_named_where_only_templates_have_them() -> None:
+    said = CliRunner().invoke(main, ["check", "headline", "judge.box.must_not=[School Nurse]"]).output
+    assert "outcome: 2 of its 7 choices are refused wherever they were tried (contains 'School Nurse')" in said
+    said = CliRunner().invoke(main, ["check", "headline", "judge.box.must=[Researchers]"]).output
+    assert "headline.txt: 8 of its 9 templates are refused wherever they were tried" in said
+    assert "outcome" not in said.partition(" knobs")[0]
+
+
 def test_votes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
     run = _run(tmp_path)
     (tmp_path / "votes.txt").write_text("champion\nmaybe\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,39 @@ def _refused(config: Config, genome: Genome, space: Space, root: Path) -> Iterat
                 f"{name}: {len(wrong)} of its {len(choices)} choices are refused beside what stands there now "
                 f"({wrong[0]}); each version with one costs an evaluation"
             )
+    for path, templates in space.frames.items():
+        yield from _refused_in(path, templates, genome, space, lambda files: config.judge.glance(files, root))
+
+
+def _refused_in(
+    path: str, templates: Sequence[str], genome: Genome, space: Space, glance: Callable[[Mapping[str, str]], str]
+) -> Iterator[str]:
+    """Says which templates of a text, and which phrases that stand only in them, are refused whenever tried."""
+    from population import frames
+
+    files, here = genome.files(), genome.literals()
+    lost: list[str] = []
+    tried: dict[str, dict[str, list[str]]] = {}  # of the other templates: name -> phrase -> what was said of it
+    for template in templates:
+        some = {
+            name: [here[name]] if name in here else [*map(str, space[name].choices)] for name in frames.slots(template)
+        }
+        turns = range(max(map(len, some.values())))
+        texts = [{name: choices[turn % len(choices)] for name, choices in some.items()} for turn in turns]
+        said = [glance({**files, path: frames.filled(template, each)}) for each in texts]
+        if all(said):
+            lost.append(said[0])
+            continue
+        for each, why in zip(texts, said, strict=True):
+            for name in each.keys() - here.keys():
+                tried.setdefault(name, {}).setdefault(each[name], []).append(why)
+    refused = [(f"{path}: {len(lost)} of its {len(templates)} templates", lost)]
+    for name, phrases in sorted(tried.items()):
+        wrong = [said[0] for said in phrases.values() if all(said)]
+        refused.append((f"{name}: {len(wrong)} of its {len(phrases)} choices", wrong))
+    for what, wrong in refused:
+        if wrong:
+            yield f"{what} are refused wherever they were tried ({wrong[0]}); each version with one costs an evaluation"
 
 
 def _crowded(config: Config) -> Iterator[str]:
@@ -275,11 +308,15 @@ def _print(plan: Plan, command: str) -> None:
     for knob in plan.knobs:
         shown = line(knob.range, 80) + (" (a guess)" if knob.guessed else "")
         click.echo(f"    {knob.name:<{width}}  {line(str(knob.value), 40):>{now}}   {shown}")
+    import yaml
+
     if guess := next((knob.name for knob in plan.knobs if knob.guessed), ""):
+        key = yaml.safe_dump({guess: "fixed"}, default_flow_style=True, allow_unicode=True, width=math.inf).strip()
+        said = f"`knobs: {line(key)}` under target:"
+        if not all(file.endswith(".json") for file in plan.files):  # JSON has no comments
+            said = f"`knob: fixed` in a comment behind it, or {said}"
         click.echo("  a guess follows from the value alone; what must stay, such as the size of the problem, gets")
-        click.echo(
-            f"  `knob: fixed` in a comment behind it, or `knobs: {{{guess}: fixed}}` under target:; a range likewise"
-        )
+        click.echo(f"  {said}; a range likewise")
 
 
 @click.command()
