@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 NAME = r"[A-Za-z_][\w./-]*"
 LINE = re.compile(
     rf"^\s*(?P<name>{NAME})\s*[:=]\s*(?P<value>[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$",
     re.IGNORECASE,
 )
+LINES = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")  # where `str.splitlines` divides a text
 
 
 def read_metrics(output: str) -> dict[str, float]:
@@ -19,7 +21,7 @@ def read_metrics(output: str) -> dict[str, float]:
     are no numbers.
     """
     found: dict[str, float] = {}
-    for line in output.splitlines():
+    for line in _lines(output):
         if match := LINE.match(line):
             found[match["name"]] = float(match["value"])
         elif line.lstrip().startswith("{"):
@@ -33,8 +35,15 @@ def unread(output: str, name: str) -> str:
         return f"missing: a name like this is only read from JSON, {json.dumps({name: 1.5})}"
     why = "missing: no line `name: number` on stdout has this name"
     mention = re.compile(rf'(?<!\w){re.escape(name)}"?\s*[:=]')
-    near = next((line.strip() for line in reversed(output.splitlines()) if mention.search(line)), "")
+    near = ""
+    for line in _lines(output):
+        near = line.strip() if mention.search(line) else near
     return f"{why}; the nearest is `{near:.80}`" if near else why
+
+
+def _lines(output: str) -> Iterator[str]:
+    """One by one those that are not empty: a candidate may print megabytes of them, and all at once leave holes."""
+    return (match[0] for match in LINES.finditer(output))
 
 
 def _read_json(line: str) -> dict[str, float]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from judges import metrics
 from judges.base import Context, JudgeError
 from judges.cage import Level
 from judges.command import CommandJudge
@@ -272,3 +274,21 @@ def test_any_text_can_be_read(text: str) -> None:
 @given(st.floats(allow_nan=False))
 def test_numbers_are_read_as_python_writes_them(value: float) -> None:
     assert read_metrics(f"noise\nloss: {value!r}\n") == {"loss": value}
+
+
+@given(
+    st.lists(st.one_of(st.text(), st.sampled_from(["a: 1", "b = 2\x85", "\r\n", "\x1c", "\u2028c: 3"]))).map("".join)
+)
+def test_lines_are_those_that_python_knows(text: str) -> None:
+    assert [*metrics._lines(text)] == [line for line in text.splitlines() if line]
+
+
+def test_megabytes_of_lines_are_never_all_there_at_once() -> None:
+    printed = "\n" * 3 + "step: 1\r" * 200_000 + "loss: 0.5\n"
+    tracemalloc.start()
+    try:
+        assert read_metrics(printed) == {"step": 1.0, "loss": 0.5}
+        assert "nearest is `loss: 0.5`" in metrics.unread(printed, "loss")
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
