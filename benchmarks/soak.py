@@ -1,6 +1,7 @@
 """A long night in an hour: a run in which everything goes wrong at once, and what it left behind.
 
-    python benchmarks/soak.py [--evaluations 2000] [--sleep 5] [--kills 0.05]
+    python benchmarks/soak.py [--evaluations 2000] [--sleep 5] [--kills 0.05] [--keep]
+    python benchmarks/soak.py --samples FOLDER      what a soak that was kept says of memory, once more
 
 Each kind of fault strikes 5 % of the evaluations (the candidate crashes, is killed, hangs and ignores SIGTERM, leaves a
 daemon, runs out of memory, prints garbage, prints NaN, prints nothing, fills its disk), or of the requests to a played
@@ -9,6 +10,10 @@ length, HTML), or the search itself: it is killed with SIGKILL (one time in five
 SIGINT) once for every 20 evaluations, and resumed. All those kills come in the first part, so that the second is one
 process that lives long enough for its memory to have a slope; near the end one more kill tells what a fresh process
 needs.
+
+How fast memory grows is the median of the slopes between all pairs of looks (Theil and Sen): now and then a look falls
+into a moment in which the search's model needs megabytes, and a few of them decide a line of least squares, which is
+printed beside it.
 
 Exits with 1 if anything that must hold does not, and then keeps its folder: the run, and all samples of its process.
 """
@@ -204,11 +209,16 @@ def processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def slope(samples: list[Sample], of: Callable[[Sample], float], along: Callable[[Sample], float]) -> float:
-    """MB per unit of `along`, by least squares."""
+def slope(
+    samples: list[Sample], of: Callable[[Sample], float], along: Callable[[Sample], float]
+) -> tuple[float, float]:
+    """MB per unit of `along`: the median of the slopes between pairs, and by least squares; NaN of few samples."""
+    from scipy.stats import theilslopes
+
     if len(samples) < 10:
-        return float("nan")
-    return linear_regression([along(sample) for sample in samples], [of(sample) for sample in samples]).slope
+        return float("nan"), float("nan")
+    x, y = [along(sample) for sample in samples], [of(sample) for sample in samples]
+    return float(theilslopes(y, x).slope), linear_regression(x, y).slope
 
 
 def main() -> int:
@@ -218,7 +228,12 @@ def main() -> int:
     parser.add_argument("--sleep", type=float, default=5.0, help="seconds that an evaluation sleeps at most")
     parser.add_argument("--kills", type=float, default=0.05, help="of the search, per evaluation")
     parser.add_argument("--keep", action="store_true", help="do not remove the folder when all is well")
+    parser.add_argument("--samples", type=Path, metavar="FOLDER", help="print what a soak kept there says of memory")
     arguments = parser.parse_args()
+    if arguments.samples:
+        looks = json.loads((arguments.samples / "samples.json").read_text())
+        memory([[Sample(**look) for look in part] for part in looks])
+        return 0
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so its children
     folder = Path(tempfile.mkdtemp(prefix="wolf-soak-"))
     print(folder, flush=True)
@@ -282,11 +297,10 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     requests = Counter(json.loads(line)["fault"] for line in (soak.folder / "requests.jsonl").read_text().splitlines())
     flights, repeated = flight(run.events)
     spent = sum(e.body.get("cost", 0.0) for e in run.events if e.kind == "call")
-    longest = max(soak.sessions, key=len)
     (soak.folder / "samples.json").write_text(
         json.dumps([[asdict(sample) for sample in part] for part in soak.sessions])
     )
-    warm = [sample for sample in longest if sample.at - longest[0].at >= WARM_SECONDS]
+    warm, late = settled(soak.sessions)
     fresh = [sample for sample in soak.sessions[-1] if sample.at - soak.sessions[-1][0].at >= 30]
     errors = (soak.folder / "errors.txt").read_text()
     zombies = [pid for pid, seen in soak.zombies.items() if seen > 1]
@@ -296,15 +310,7 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     print(f"strikes {dict(soak.ends)}, exit codes {dict(soak.codes)}")
     print(f"in flight at a strike and repeated: at most {flights} of 4 slots, {repeated} in all")
     print(f"candidates outlived the search by at most {max(soak.survivors, default=0):.2f} s; zombies {len(zombies)}")
-    took = (longest[-1].at - longest[0].at) / 60
-    print(f"longest session {took:.1f} min: RSS {longest[0].rss:.1f} -> {longest[-1].rss:.1f} MB, settled at "
-          f"{warm[0].rss if warm else 0:.1f}; its own {longest[0].own:.1f} -> {longest[-1].own:.1f}")  # fmt: skip
-    late = warm[len(warm) // 2 :]
-    for name, part in (("from there on", warm), ("in the second half of that", late)):
-        for what, of in (("resident", lambda sample: sample.rss), ("its own", lambda sample: sample.own)):
-            each, hourly = slope(part, of, lambda sample: sample.told), slope(part, of, lambda sample: sample.at / 3600)
-            print(f"{name}, {what}: {hourly:.2f} MB/h, {1000 * each:.2f} kB per evaluation, which at a night's 100 to "
-                  f"200 evaluations per hour is {100 * each:.2f} to {200 * each:.2f} MB/h")  # fmt: skip
+    memory(soak.sessions)
     if fresh:
         loaded = "with" if fresh[-1].sdk else "without"
         print(f"a fresh process that resumes the same history, {loaded} the models' SDK: {fresh[-1].rss:.1f} MB")
@@ -314,7 +320,7 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     threads = max((sample.threads for sample in warm), default=0)
     print(f"descriptors {min(fds, default=0)} to {max(fds, default=0)}, on average {first:.1f} in the first quarter "
           f"and {last:.1f} in the last; threads at most {threads}")  # fmt: skip
-    steep = slope(late, lambda sample: sample.rss, lambda sample: sample.at / 3600)
+    steep, _ = slope(late, lambda sample: sample.rss, lambda sample: sample.at / 3600)
     wrong = replay(where)
     print(f"replay: {len(wrong)} differences {wrong[:3]}")
     checks = {
@@ -332,6 +338,28 @@ def report(soak: Soak, evaluations: int, seconds: float) -> bool:
     print("\n".join(f"{'ok  ' if good else 'FAIL'} {name}" for name, good in checks.items()), flush=True)
     print(f"left in the folder for temporary files: {len(os.listdir(soak.folder / 'tmp'))}")
     return all(checks.values())
+
+
+def settled(sessions: list[list[Sample]]) -> tuple[list[Sample], list[Sample]]:
+    """The looks at the longest session once its memory has settled, and the second half of them."""
+    longest = max(sessions, key=len)
+    warm = [sample for sample in longest if sample.at - longest[0].at >= WARM_SECONDS]
+    return warm, warm[len(warm) // 2 :]
+
+
+def memory(sessions: list[list[Sample]]) -> None:
+    """Print how the memory of the longest session grew."""
+    longest, (warm, late) = max(sessions, key=len), settled(sessions)
+    took = (longest[-1].at - longest[0].at) / 60
+    print(f"longest session {took:.1f} min: RSS {longest[0].rss:.1f} -> {longest[-1].rss:.1f} MB, settled at "
+          f"{warm[0].rss if warm else 0:.1f}; its own {longest[0].own:.1f} -> {longest[-1].own:.1f}")  # fmt: skip
+    for name, part in (("from there on", warm), ("in the second half of that", late)):
+        for what, of in (("resident", lambda sample: sample.rss), ("its own", lambda sample: sample.own)):
+            each, _ = slope(part, of, lambda sample: sample.told)
+            hourly, least = slope(part, of, lambda sample: sample.at / 3600)
+            print(f"{name}, {what}: {hourly:.2f} MB/h (by least squares {least:.2f}), {1000 * each:.2f} kB per "
+                  f"evaluation, which at a night's 100 to 200 evaluations per hour is {100 * each:.2f} to "
+                  f"{200 * each:.2f} MB/h")  # fmt: skip
 
 
 def flight(events: list) -> tuple[int, int]:  # type: ignore[type-arg]  # imported late
