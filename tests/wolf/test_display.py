@@ -267,6 +267,7 @@ def test_numbers_and_marks() -> None:
         "1e-09",
         "1.23e+07",
     ]
+    assert [number(-0.0, 2), number(-0.3, 1)] == ["0.00", "-0.3"]
     assert json_line({"a": float("nan"), "b": [float("-inf")]}) == '{"a": null, "b": [null]}'
     assert spark([3, 2, 1], 10) == "█▅▁" and spark([], 9) == "" and len(spark(list(range(500)), 40)) == 40
     assert spark([1, 1], 5) == "▁▁"

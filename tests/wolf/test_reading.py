@@ -69,11 +69,13 @@ def test_where_other_lines_differ_the_note_comes_before_the_knobs(wolf: Call) ->
     sum_ = Variant({"train.py": rewritten}, (seed,), "llm:idea", "add\x1b them")
     knobs = Variant({"train.py": rewritten.replace("LR = 0.02", "LR = 0.03")}, (sum_.id,), "nudge", "LR 0.02 -> 0.03")
     both = Variant({"train.py": text.replace("4", "6").replace("return", "return 2 *")}, (seed,), "llm:idea", "double")
+    last = Variant({"train.py": rewritten.replace("return", "return 3 *")}, (sum_.id,), "llm:idea", "triple")
     with Ledger.open(Path("runs/demo"), write=True) as ledger:
-        ledger.append([], [sum_, knobs, both])
+        ledger.append([], [sum_, knobs, both, last])
     run = load_run("runs/demo")
-    said = [from_seed(run, id) for id in (seed, sum_.id, knobs.id, both.id)]
-    assert said == ["", "add\\x1b them", "other lines, LR 0.02 → 0.03", "double, DEPTH 4 → 6"]
+    said = [from_seed(run, id) for id in (seed, sum_.id, knobs.id, both.id, last.id)]
+    assert said[:4] == ["", "add\\x1b them", "other lines, LR 0.02 → 0.03", "double, DEPTH 4 → 6"]
+    assert said[4] == "triple, after other changes"
 
 
 def test_of_a_text_every_sentence_that_was_dropped_is_named_and_not_the_last_step_alone(tmp_path: Path) -> None:

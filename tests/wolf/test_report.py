@@ -160,6 +160,13 @@ def test_everything_drawn_lies_inside_the_chart(story: Story, goal: str) -> None
     assert "nan" not in svg and "inf" not in svg
 
 
+def test_of_a_champion_that_was_read_once_no_spread_is_told(story: Story) -> None:
+    events = story()
+    champion = next(event.body["champion"] for event in events if event.kind == "told")
+    champion["sigma"] = 0.0
+    assert re.search(rf"{champion['id']} · [\d.]+ · evaluation 1<", str(curve(Run.of(events))))
+
+
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_ticks_are_few_and_inside(low: float, size: float) -> None:
     span = Span(low, low + size)

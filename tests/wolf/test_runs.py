@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wolf.cli import main
+from wolf.commands.runs import Entry
 from wolf.reading.records import Run
 from wolf.reading.spending import budget, left, spent
 from wolf.store.events import Event
@@ -30,6 +31,19 @@ def test_every_run_is_a_line_the_latest_first(write_run: WriteRun, tmp_path: Pat
     assert rows[1]["gain"] == "0.709" and rows[1]["sentence"].startswith("On fresh seeds the champion is better")
     text = runs(tmp_path).output
     assert text.count("\n") == 3 and "2.991 ± 0.015" not in text.splitlines()[0]
+
+
+def test_large_figures_and_long_sentences_are_whole_where_no_terminal_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Entry(
+        "runs/one", 0.0, "finished", best="-2.84e+12 ± 4.85e+10", gain="2.38e+12", sentence="word " * 60 + "end"
+    )
+    monkeypatch.setattr("wolf.commands.runs.entries", lambda folder: [one])
+    monkeypatch.delenv("COLUMNS", raising=False)
+    head, row = runs(tmp_path).output.splitlines()
+    assert one.best in row and row.endswith(" end")
+    assert row.index(one.gain) + len(one.gain) == head.index("gain") + len("gain")
 
 
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(write_run: WriteRun, tmp_path: Path) -> None:

@@ -88,12 +88,13 @@ def runs(folder: Path | None, as_json: bool) -> None:
         return
     from shutil import get_terminal_size
 
-    width, now = get_terminal_size((200, 24)).columns, time.time()
+    width, now = get_terminal_size((10_000, 24)).columns, time.time()
     longest = min(34, max(len(Path(entry.path).name) for entry in found))
-    click.echo(f"{'run':<{longest}}  {'status':<10} {'evals':>6}  {'best':<16} {'gain':>9}  {'ago':>4}")
+    best = max(16, *(min(24, len(entry.best)) for entry in found))
+    click.echo(f"{'run':<{longest}}  {'status':<10} {'evals':>6}  {'best':<{best}} {'gain':>9}  {'ago':>4}")
     for entry in found:
         name, ago = line(Path(entry.path).name, longest), duration(now - entry.touched).split()[0]
-        row = f"{name:<{longest}}  {entry.status:<10} {entry.evaluations:>6}  {line(entry.best, 16):<16} "
+        row = f"{name:<{longest}}  {entry.status:<10} {entry.evaluations:>6}  {line(entry.best, best):<{best}} "
         row += f"{entry.gain:>9}  {ago:>4}"
         row += f"  {entry.sentence}" if width >= NARROW else ""
         click.echo(row if len(row) <= width else row[: width - 1] + "…")

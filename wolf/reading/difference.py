@@ -97,7 +97,8 @@ def describe(changes: Changes, most: int | None = None) -> str:
 def from_seed(run: Run, id: str, most: int | None = FEW) -> str:
     """What tells `id` from the seed, in a harmless line: `most` of its knobs; first what else differs.
 
-    Of a text that is what became of its sentences; of a program, and of a text's first step, its last note.
+    Of a text that is what became of its sentences; of a program, and of a text's first step, its last note, and whether
+    other steps went before it.
 
     Empty for the seed itself, and for a variant that differs from it in layout only.
     """
@@ -117,6 +118,8 @@ def from_seed(run: Run, id: str, most: int | None = FEW) -> str:
         if parent in run.variants:
             before = genome.Genome.of(run.files(parent), space)
             note = "other lines" if note == genome.describe(genome.changes(before, here)) else note
+            if note != "other lines" and before.skeleton_id not in (seed.skeleton_id, here.skeleton_id):
+                note += ", after other changes"
     return line(", ".join(filter(None, (note, knobs))))
 
 

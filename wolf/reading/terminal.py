@@ -82,6 +82,7 @@ def number(value: float | None, places: int = 4) -> str:
     """`value` with `places` decimals; very large and very small ones in scientific notation; `-` for none."""
     if value is None or not math.isfinite(value):
         return "-"
+    value += 0.0  # -0.0, the mean of a score of 0 that is maximized, is 0.0
     size = abs(value)
     if size >= 1e7 or 0 < size < 0.5 * 10.0**-places:
         return f"{value:.3g}"

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from wolf.reading.records import Run
 from wolf.reading.rows import Z95, Belief
-from wolf.reading.terminal import decimals, number, safe
+from wolf.reading.terminal import decimals, safe
 from wolf.reading.verdict import FATES, by_holdout
 from wolf.report.svg import Box, Frame, Span, dots, heights, joined, path, roomy, spread, ticks
 
@@ -152,8 +152,8 @@ def _best(run: Run, frame: Frame) -> Markup:
     for x, belief, champion in points:
         if champion != seen:
             digits = decimals([spread(belief)])
-            dot = '<circle class="crown" cx="{}" cy="{}" r="4"><title>{} · {} ± {} · evaluation {}</title></circle>'
-            said = (champion, number(belief.mean, digits), number(belief.sigma, digits), x)
+            dot = '<circle class="crown" cx="{}" cy="{}" r="4"><title>{} · {} · evaluation {}</title></circle>'
+            said = (champion, belief.text(digits), x)
             parts.append(Markup(dot).format(frame.x(x), frame.y(belief.mean), *said))
             seen = champion
     return joined(parts)
@@ -164,11 +164,11 @@ def _fresh(run: Run, frame: Frame) -> Markup:
     for (name, belief), x in zip(_confirmed(run), (_BOX.right + 35, _BOX.right + 100), strict=False):
         low, high = (frame.y(belief.mean + side * Z95 * spread(belief)) for side in (-1, 1))
         mark = (
-            '<g class="fresh {}"><title>{} on fresh seeds: {} ± {}</title><path d="M{} {}V{}"/>'
+            '<g class="fresh {}"><title>{} on fresh seeds: {}</title><path d="M{} {}V{}"/>'
             '<circle cx="{}" cy="{}" r="4.5"/><text class="tick" x="{}" y="{}" text-anchor="middle">{}</text></g>'
         )
         digits = decimals([spread(belief)])
-        said = (name, name, number(belief.mean, digits), number(belief.sigma, digits))
+        said = (name, name, belief.text(digits))
         parts.append(Markup(mark).format(*said, x, low, high, x, frame.y(belief.mean), x, _BOX.foot + 18, name))
     if parts:
         where = '<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>'
