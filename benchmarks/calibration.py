@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from judges.watch import ACCEPT, GIVE_UP, PRIOR_LEAD
 from population.evaluation import Doubt, upper_bound
-from population.pool import NOISE_CONFIDENCE
+from population.readings import NOISE_CONFIDENCE
 from wolf.compare.paired import interval, probability, sign_flips
 from wolf.confirm import gain
 

@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from population.admission import BEST, NO_ROOM, PLACE, Admission, Verdict
 from population.bars import Bars
 from population.distance import Features, Metric, Terrain
-from population.evaluation import UNKNOWN, Doubt, Estimate, Evaluation, Goal, upper_bound
+from population.evaluation import UNKNOWN, Doubt, Estimate, Evaluation, Goal
 from population.genome import Genome, Heir, heir
 from population.genomes import Genomes
 from population.knobs import Space
@@ -28,7 +26,6 @@ from population.variant import Variant
 
 POOL_SIZE = 48
 NOVEL_SHARE = 0.25
-NOISE_CONFIDENCE = 0.75  # noise is taken at this upper bound: two lucky replicates must not look like silence
 
 
 class Population:
@@ -58,8 +55,6 @@ class Population:
         self._pins: dict[str, None] = {}
         self._pending: dict[str, Features | Heir] = {}
         self._foretold: tuple[str, str | None] = ("", None)
-        self._spread, self._freedom = 0.0, 0
-        self._noise: float | None = None
         self._incumbent: str | None = None
         self._stands = False  # whether nothing has changed in the pool since it was last asked who leads it
         self._genomes = Genomes(space, lambda variant: self.variant(variant).files)
@@ -131,18 +126,15 @@ class Population:
     def noise(self) -> float | None:
         """Standard deviation of one reading, pooled over all repeated variants; None before the first repeat.
 
-        An upper confidence bound (`NOISE_CONFIDENCE`) of it, which tends to the usual estimate as repeats accumulate;
-        exactly 0 for a judge that always answers the same.
+        An upper confidence bound of it, which tends to the usual estimate as repeats accumulate; exactly 0 for a judge
+        that always answers the same.
         """
-        return self._noise
+        return self._readings.noise
 
     def estimate(self, variant: str) -> Estimate:
         """What its readings, and people's votes, say of a variant's loss; (inf, inf, 0) if it never scored."""
         row = self._rows.get(variant)
-        if row is None or math.isnan(mean := self._readings.means.item(row)):
-            return UNKNOWN
-        n = int(self._readings.counts.item(row))
-        return Estimate(mean, (self._noise or 0.0) / math.sqrt(n), n)
+        return UNKNOWN if row is None else self._readings.estimate(row)
 
     def loss(self, variant: str) -> float:
         """The mean of its estimate; inf if it never scored."""
@@ -241,9 +233,8 @@ class Population:
         self._tidy = self._tidy and loss is not None and variant.id not in self._bars
         if loss is None:
             return Admission(Verdict.FAILED, evaluation.status.value)
-        if known:
-            self._reread(row, loss)
-        self._readings.read(row, loss)
+        count = self._readings.read(row, loss)
+        self._stands = self._stands and count == 1  # who was read again moves, and the noise of all with it
         if variant.id in self._bars:
             return Admission(Verdict.REJECTED, "vetoed")
         if not (hopeless and self._stands):  # whoever has no place in the pool does not lead it
@@ -256,7 +247,7 @@ class Population:
             return NO_ROOM
         self._neighbours.enter(row, len(self._terrain) if known else row)
         admission = self._admit(variant, reason in (BEST, PLACE) and not known, evicted)
-        if known and (count := len(self._read(variant.id))) > 1:
+        if count > 1:
             return Admission(Verdict.REPEATED, f"reading {count} of this variant", admission.evicted)
         return admission
 
@@ -337,20 +328,9 @@ class Population:
         """Its readings, if it was judged."""
         return self._readings.of(self._rows[variant])
 
-    def _reread(self, row: int, loss: float) -> None:
-        """A reading is coming of what may have been read before; the pooled variance grows by Welford's update."""
-        n = len(readings := self._readings.of(row))
-        if n:
-            self._stands = False
-            mean = math.fsum(readings) / n
-            self._spread += (loss - mean) ** 2 * n / (n + 1)
-            self._freedom += 1
-            self._noise = upper_bound(self._spread, self._freedom, NOISE_CONFIDENCE)
-
     def _stand(self, members: list[str]) -> None:
         """The best of these is the incumbent; with doubt, the one that there is stays unless it surely is better."""
-        rows = [self._rows[member] for member in members]
-        bounds = self._readings.means[rows] + (self._noise or 0.0) / np.sqrt(self._readings.counts[rows])
+        bounds = self._readings.bounds([self._rows[member] for member in members])
         best = members[int(bounds.argmin())] if members else None
         certain = best is None or self._doubt is None or self._incumbent not in members
         if certain or (best is not None and self._doubt and self._better(best) >= self._doubt.accept):

@@ -203,7 +203,7 @@ def test_who_plans_with_a_budget_plans_with_the_new_one(desk: Any) -> None:
 
 
 def test_hours_can_be_added_and_what_is_not_named_stays(desk: Any) -> None:
-    ledger = desk(evaluations=40, seconds=0.001).run({0: [{"order": "budget", "hours": 1}]})
+    ledger = desk(evaluations=40, seconds=0.03).run({0: [{"order": "budget", "hours": 1}]})
     summary = of(ledger, "finished")[0]
     assert (summary["evaluations"], summary["reason"]) == (40, "the budget of 40 evaluations is spent")
 
