@@ -24,7 +24,7 @@ CONSONANTS = "bcdfghjklmnpqrstvwxz"  # codes without vowels spell no word
 BALLOT, HOLDOUT = "judge:ballot", "judge:holdout"  # purposes of prompts, by which a run's ballots are found again
 FEEDBACK = 400  # characters kept of what a judge says about one text
 
-SHOWN = re.compile(r"^Text ([a-z]{4}):\n((?:\|.*\n?)+)", re.MULTILINE)
+_SHOWN = re.compile(r"^Text ([a-z]{4}):\n((?:\|.*\n?)+)", re.MULTILINE)
 
 
 class Criterion(BaseModel):
@@ -137,12 +137,17 @@ def paper(
     return Paper(Prompt(purpose, system, user, 2048, schema), codes, gates)
 
 
+def texts_on(user: str) -> dict[str, str]:
+    """The texts on a paper, as they are shown there, by their codes and in their order."""
+    return {code: "\n".join(line[2:] for line in body.splitlines()) for code, body in _SHOWN.findall(user)}
+
+
 def cast(judge: str, user: str, reply: str) -> Verdict | None:
     """The verdict behind a question that was asked and its reply; texts are their own ids, as they were shown.
 
     A text that stood beside itself (the original, when it is read) counts once, where it was shown first.
     """
-    shown = {code: "\n".join(line[2:] for line in body.splitlines()) for code, body in SHOWN.findall(user)}
+    shown = texts_on(user)
     ids = {code: (text, [*shown.values()][:place].count(text)) for place, (code, text) in enumerate(shown.items())}
     again = {f"{text}\0{copy}" if copy else text for text, copy in ids.values() if copy}
     named = {code: f"{text}\0{copy}" if copy else text for code, (text, copy) in ids.items()}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from judges.ballots import texts_on
 from judges.llm import Prompt, Reply, Unanswered, Usage
-
-_TEXT = re.compile(r"^Text ([a-z]{4}):\n((?:\|.*\n?)+)", re.MULTILINE)
 
 
 class StandIn:
@@ -24,7 +22,7 @@ class StandIn:
     def ask(self, prompt: Prompt) -> Future[Reply]:
         """A whole ranking, and an objection to every text."""
         self.prompts.append(prompt)
-        shown = {code: "\n".join(line[2:] for line in body.splitlines()) for code, body in _TEXT.findall(prompt.user)}
+        shown = texts_on(prompt.user)
         value = {
             code: self._worth(text) + self._rng.gauss(0, self._noise) - self._first * place
             for place, (code, text) in enumerate(shown.items())

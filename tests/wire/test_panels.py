@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from judges.ballots import SHOWN
+from judges.ballots import texts_on
 from judges.cage import Level
 from judges.llm import Prompt
 from judges.panel import HOPELESS
@@ -255,7 +255,7 @@ def test_the_hold_out_of_a_panel_is_as_sure_as_its_own_readings(tmp_path: Path) 
 def test_judges_that_go_by_the_place_are_exposed_at_the_end(tmp_path: Path) -> None:
     def first(request: Any) -> Said:
         user = str(request["messages"][0]["content"])
-        codes = [code for code, _ in SHOWN.findall(user)]
+        codes = [*texts_on(user)]
         ranking = {"ranking": codes, "gates": {}, "objections": {}}
         return Said(json.dumps(ranking)) if user.startswith("Text ") else competent({})(request)
 

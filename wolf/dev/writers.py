@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from judges import features
-from judges.ballots import SHOWN
+from judges.ballots import texts_on
 from judges.reader import Reader
 from population import prose, sentences
 from wolf.dev.players import FILE
@@ -39,7 +39,7 @@ def literate(player: Player) -> Player:
 
 
 def _vote(user: str, rng: random.Random) -> str:
-    shown = {code: "\n".join(line[2:] for line in body.splitlines()) for code, body in SHOWN.findall(user)}
+    shown = texts_on(user)
     longest = max(len(text.split()) for text in shown.values())
     reader = Reader.shipped("headline" if longest <= SHORT else "argument")
     worth = {code: reader.read(text).rating + rng.gauss(0, NOISE) for code, text in shown.items()}
