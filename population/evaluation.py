@@ -36,6 +36,11 @@ class Goal(StrEnum):
         """A score in the user's units as a loss (lower is better). Its own inverse."""
         return score if self is Goal.MINIMIZE else -score
 
+    @property
+    def better(self) -> str:
+        """Which scores are better, in a word: `lower` or `higher`."""
+        return "lower" if self is Goal.MINIMIZE else "higher"
+
 
 class Evaluation(Struct, frozen=True):
     """One reading of one variant by one judge.

@@ -103,7 +103,7 @@ def rules(config: Config, target: Target) -> Mapping[str, str]:
     seconds = config.judge.seconds_expected or config.judge.seconds_each
     return {
         "metric": config.judge.name,
-        "direction": "lower" if config.judge.goal.value == "minimize" else "higher",
+        "direction": config.judge.goal.better,
         "evaluation": f"One evaluation takes about {seconds:.0f} s." if seconds else "",
         "wanted": config.judge.wanted,
         "files": ", ".join(target.files),

@@ -15,6 +15,7 @@ import click
 from wolf.reading.terminal import duration, line
 
 if TYPE_CHECKING:
+    from population.evaluation import Goal
     from population.genome import Genome
     from population.knobs import Knob, Space
     from population.literals import Value
@@ -69,7 +70,7 @@ class Plan:
     knobs: tuple[KnobLine, ...]
     judge: str
     metric: str
-    goal: str
+    goal: Goal
     evaluations: int | None
     hours: float | None
     fresh: int
@@ -208,7 +209,7 @@ def plan(config: Config) -> Plan:
         ),
         judge=data["judge"]["kind"],
         metric=config.judge.name,
-        goal=config.judge.goal.value,
+        goal=config.judge.goal,
         evaluations=config.budget.evaluations,
         hours=config.budget.hours,
         fresh=fresh,
@@ -280,7 +281,7 @@ def _print(plan: Plan, command: str) -> None:
     click.echo(f"{click.style(plan.name, bold=True)}: the configuration is right; `{command}` would")
     for what, text in (
         ("evolve", f"{files} in {plan.root}"),
-        ("judge by", f"{plan.judge}: {plan.metric}, {'lower' if plan.goal == 'minimize' else 'higher'} is better"),
+        ("judge by", f"{plan.judge}: {plan.metric}, {plan.goal.better} is better"),
         ("search", f"{search['strategy']}, {search['mode']} mode, seed {search['seed']}"),
         ("stop after", stop),
         ("use", f"{plan.slots} worker{'s'[: plan.slots != 1]} of {threads} thread{'s'[: threads != 1]}"),

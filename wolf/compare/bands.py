@@ -26,14 +26,13 @@ def chart(result: Standings) -> str:
     curves = {line.arm.name: _points(line, result) for line in result.lines}
     ends = [end for points in curves.values() for point in points for end in point[1:]]
     frame = Frame(Span(0, result.evaluations), roomy(min(ends), max(ends)) if ends else Span(0, 1), BOX)
-    better = "lower" if result.goal.value == "minimize" else "higher"
     ground = '<rect width="{}" height="{}" fill="#fff"/>'
     title = '<text x="{}" y="18">{} ({} is better), as each search believed</text>'
     below = '<text x="{}" y="{}" text-anchor="end">evaluations</text>'
     tick = '<text x="{}" y="{}" text-anchor="middle">{:.0f}</text>'
     parts = [
         Markup(ground).format(WIDTH, HEIGHT),
-        Markup(title).format(BOX.left, result.metric, better),
+        Markup(title).format(BOX.left, result.metric, result.goal.better),
         heights(frame),
         *(Markup(tick).format(frame.x(v), BOX.foot + 18, v) for v in ticks(frame.xs, 10) if v == int(v)),
         Markup(below).format(BOX.right, HEIGHT - 8),

@@ -156,15 +156,14 @@ def _notes(result: Standings) -> list[str]:
     failures = ", ".join(f"{name} {times}" for name, times in failed if times)
     lost = any(run.failed and run.failed == result.fresh for line in result.lines for run in line.outcomes)
     bare = " Where none was left, the score is the search's own." if lost else ""
-    better = "lower" if result.goal.value == "minimize" else "higher"
     scores = (
         f"each run's champion scored again on {result.fresh} fresh seed{'s' * (result.fresh > 1)} after the search"
         if result.fresh
         else "the search's own (confirm.seeds is 0): flattering where readings are noisy"
     )
     return [
-        f"{result.metric} ({better} is better) of {count} paired seeds at {result.evaluations} evaluations; scores are "
-        f"{scores}.",
+        f"{result.metric} ({result.goal.better} is better) of {count} paired seeds at {result.evaluations} "
+        f"evaluations; scores are {scores}.",
         "gain: mean difference within the pairs, positive is better. P(better): by Student's distribution. p: sign "
         "flips, Holm-corrected. reached after: median evaluations until the search believed it was where the "
         "baseline's believed it had ended.",

@@ -56,10 +56,9 @@ def _axes(run: Run, frame: Frame) -> Markup:
         if value == int(value):
             tick = '<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>'
             parts.append(Markup(tick).format(frame.x(value), _BOX.foot + 18, int(value)))
-    better = "lower" if run.header.goal.value == "minimize" else "higher"
     title = '<text class="label" x="{}" y="14">{} ({} is better)</text>'
     below = '<text class="label" x="{}" y="{}" text-anchor="end">evaluations</text>'
-    parts.append(Markup(title).format(_BOX.left, safe(run.header.metric), better))
+    parts.append(Markup(title).format(_BOX.left, safe(run.header.metric), run.header.goal.better))
     parts.append(Markup(below).format(_BOX.right, HEIGHT - 6))
     seed = run.beliefs.get(run.header.seed_variant)
     if seed is not None:
