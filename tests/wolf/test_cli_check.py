@@ -160,6 +160,12 @@ def test_check_says_which_ranges_are_guesses_and_how_to_fix_a_knob(here: Path) -
     assert " N " not in fixed and "guess" not in fixed and "BLOCK" in fixed
 
 
+def test_check_says_what_a_single_fresh_seed_is_worth(here: Path) -> None:
+    assert "one fresh reading has no interval" in wolf("check", "task.yaml", "confirm.seeds=1").stdout
+    assert "one fresh reading" not in wolf("check", "task.yaml", "confirm.seeds=2").stdout
+    assert "one fresh reading" not in wolf("check", "headline", "confirm.seeds=1").stdout
+
+
 def test_what_check_says_of_a_knob_of_json_works_as_it_stands(here: Path) -> None:
     (here / "a.json").write_text('{"sizes": [64, 8]}')
     text = "target: {root: ., files: [a.json], @}\njudge: {kind: command, run: [cat, a.json], metric: loss}\n"

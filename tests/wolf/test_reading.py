@@ -102,6 +102,26 @@ def test_of_a_text_every_sentence_that_was_dropped_is_named_and_not_the_last_ste
     ]  # fmt: skip
 
 
+def test_large_scores_stand_below_each_other_and_a_line_needs_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.json").write_text('{"a": 3}')
+    (tmp_path / "b.py").write_text(
+        "import json, os, random\nnoise = random.Random(os.environ['WOLF_SEED']).gauss(1, 0.03)\n"
+        "print('ops:', 10**12 * json.load(open('p.json'))['a'] * noise)\n"
+    )
+    (tmp_path / "t.yaml").write_text(
+        "target: {root: ., files: [p.json]}\njudge: {kind: command, run: python b.py, metric: ops, goal: maximize}\n"
+        "budget: {evaluations: 8}\nworkers: {slots: 1}\nconfirm: {seeds: 0}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli.main, ["run", "t.yaml"]).exit_code == 0
+    head, *rows = CliRunner().invoke(cli.main, ["top"]).output.splitlines()[3:]
+    assert len(rows) > 1 and any(len(row[14:].split()[0]) == 8 for row in rows)
+    assert all(row[head.index("variant") - 1] == " " and row[head.index("variant")] != " " for row in rows)
+    assert "p.json (1 line)" in CliRunner().invoke(cli.main, ["show"]).output
+
+
 def test_one_of_a_thing_is_not_several(wolf: Call) -> None:
     made = CliRunner().invoke(cli.main, ["run", "knobs", "budget.evaluations=1", "workers.slots=1", "name=one"])
     assert made.exit_code == 0, made.output

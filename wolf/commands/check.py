@@ -165,6 +165,15 @@ def _refused_in(
             yield f"{what} are refused wherever they were tried ({wrong[0]}); each version with one costs an evaluation"
 
 
+def _alone(config: Config) -> Iterator[str]:
+    """Says so where a single fresh seed will leave the verdict to the search's own scores."""
+    if config.confirm.seeds == 1 and config.to_dict()["judge"]["kind"] != "reader":
+        yield (
+            "confirm.seeds is 1: if readings vary, one fresh reading has no interval, and the verdict rests on the "
+            "search's own scores; take two or more"
+        )
+
+
 def _crowded(config: Config) -> Iterator[str]:
     """Says so where more is to run at a time than this machine has cores for."""
     from wolf.machines.here import cores
@@ -223,6 +232,7 @@ def plan(config: Config) -> Plan:
             *_colonless(files),
             *_own_judge(data["judge"], files),
             *_refused(config, genome, space, target.root),
+            *_alone(config),
             *_crowded(config),
         ),
         runs=str(Path(config.runs).absolute()),

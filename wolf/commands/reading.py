@@ -46,13 +46,15 @@ def top(run: str | None, count: int, as_json: bool) -> None:
     said = " · ".join(f"{count} {what}{'s'[: count != 1]}" for count, what in counts)
     click.echo(f"{found.path} · {found.status} · {said}")
     click.echo(textwrap.fill(verdict(found).sentence, columns()) + "\n")
-    head = f"{line(found.header.metric, 9):>9} {'±':>7} {'n':>3}  {'variant':<12}  {'made by':<18}"
+    sigmas = {id: found.beliefs[id].sigma for id in best}
+    spreads = {id: number(sigma, digits) if 0 < sigma < math.inf else "" for id, sigma in sigmas.items()}
+    wide = max([7, *map(len, spreads.values())])
+    head = f"{line(found.header.metric, 9):>9} {'±':>{wide}} {'n':>3}  {'variant':<12}  {'made by':<18}"
     _line(f"{'':>4} {head}  against the seed")
     for rank, id in enumerate(best, 1):
         belief, proposal = found.beliefs[id], found.variants[id]
         mark = "★" if id == found.champion else "✗" if id in found.barred else " "
-        spread = number(belief.sigma, digits) if 0 < belief.sigma < math.inf else ""
-        scores = f"{number(belief.mean, digits):>9} {spread:>7} {belief.n:>3}"
+        scores = f"{number(belief.mean, digits):>9} {spreads[id]:>{wide}} {belief.n:>3}"
         _line(f"{rank:>3}{mark} {scores}  {id}  {line(proposal.origin, 18):<18}  {from_seed(found, id)}".rstrip())
     if any(id in found.barred for id in best):
         click.echo("\n✗ vetoed, or set aside by the hold-out's alarm")
@@ -213,5 +215,5 @@ def _echo_diff(text: str) -> None:
 
 
 def _lines(text: str) -> str:
-    count = text.count("\n")
+    count = len(text.splitlines())
     return f"{count} line{'s'[: count != 1]}"
