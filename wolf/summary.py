@@ -13,8 +13,6 @@ from wolf.store.bodies import Body
 from wolf.store.ledger import Ledger
 from wolf.strategy.asks import Strategy
 
-TEXTS = ("reader", "panel")  # kinds of judges that a hold-out watches
-
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -95,6 +93,7 @@ class Summary:
 def _warning(ledger: Ledger, finished: Body, failed: bool) -> str:
     """What there is against the champion, as everybody says it who reads the run; empty for nothing."""
     from wolf.reading.records import Run
+    from wolf.reading.rows import TEXTS
     from wolf.reading.verdict import verdict
 
     if not failed and next(ledger.events()).body.get("judge") not in TEXTS:

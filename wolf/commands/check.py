@@ -120,7 +120,9 @@ def _own_judge(judge: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[s
 
 def _refused(config: Config, genome: Genome, space: Space, root: Path) -> Iterator[str]:
     """Says so where a judge of texts refuses phrases that are to be tried."""
-    if config.to_dict()["judge"]["kind"] not in ("reader", "panel"):
+    from wolf.reading.rows import TEXTS
+
+    if config.to_dict()["judge"]["kind"] not in TEXTS:
         return
     for name in genome.values:
         choices = space[name].choices

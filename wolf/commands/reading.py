@@ -194,7 +194,7 @@ def _facts(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _belief(belief: Belief | None, digits: int) -> str:
-    return f"{belief.text(digits)} (n {belief.n})" if belief else "not scored"
+    return belief.counted(digits) if belief else "not scored"
 
 
 def _json(value: Any) -> None:

@@ -65,7 +65,7 @@ def knob_changes(run: Run, old: Files, new: Files) -> Changes:
     """The knobs that have different values in `old` and `new`: name -> (old value, new value), in the file's order."""
     from population.genome import Genome
 
-    space = _space(run)
+    space = space_of(run)
     return _differing(Genome.of(old, space), Genome.of(new, space))
 
 
@@ -76,12 +76,17 @@ def _differing(old: Genome, new: Genome) -> Changes:
 
 def at_an_end(run: Run, changes: Changes) -> Changes:
     """Those that took a number to an end of its range, where a wider one may hold more; 0 and 1 are ends by nature."""
-    space = _space(run)
+    space = space_of(run)
     ends = {name: (space[name].low, space[name].high) for name in changes if not space[name].categorical}
     return {name: changes[name] for name in ends if (new := changes[name][1]) in ends[name] and new not in (0, 1)}
 
 
-def _space(run: Run) -> Space:
+def space_of(run: Run) -> Space:
+    """The knobs that a run turns.
+
+    Raises:
+        UsageError: if its texts are not at hand.
+    """
     from population.knobs import Space
 
     overrides = run.header.config.get("target", {}).get("knobs") or {}
@@ -106,7 +111,7 @@ def from_seed(run: Run, id: str, most: int | None = FEW) -> str:
 
     if id == run.header.seed_variant:
         return ""
-    space = _space(run)
+    space = space_of(run)
     seed, here = (genome.Genome.of(run.files(known), space) for known in (run.header.seed_variant, id))
     knobs = describe(_differing(seed, here), most)
     if seed.skeleton_id == here.skeleton_id:

@@ -41,7 +41,7 @@ class Finalist:
 
 def finalists(run: Run, most: int) -> list[Finalist]:
     """The best texts that differ from each other, best first, and the original; [] unless texts were judged."""
-    if run.header.judge not in ("reader", "panel"):
+    if not run.header.rates_texts:
         return []
     readings = {told.variant: told for told in run.searched if told.ok}
     original = run.header.seed_variant

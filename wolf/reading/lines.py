@@ -173,6 +173,12 @@ def still(run: Run | None, doing: str, now: float) -> str:
     return f"… {run.evaluations}{_limit(run)} done, {f'about {duration(rest)} left, ' if rest else ''}{running}"
 
 
+def paused_by(run: Run) -> str:
+    """Why a run stands still; empty if it does not."""
+    paused = (event.body.get("reason", "") for event in reversed(run.events) if event.kind == "paused")
+    return next(paused, "") if run.still else ""
+
+
 def workers(run: Run) -> str:
     """`2 workers`."""
     return f"{run.header.slots} worker{'' if run.header.slots == 1 else 's'}"

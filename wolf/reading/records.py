@@ -134,7 +134,7 @@ class Run:
             case "told":
                 self._tell(Told.of(event))
             case "crowned":
-                gain = Gain(*(body["gain"][key] for key in Gain._fields)) if body.get("gain") else None
+                gain = Gain.of(body)
                 self.crowned.append(Crowned(body["ordinal"], self.evaluations, body["variant"], body["previous"], gain))
             case "expedition":
                 self._travel(body)

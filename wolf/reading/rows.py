@@ -19,6 +19,7 @@ from wolf.reading.terminal import line, number, rounded
 from wolf.store.events import Event
 
 Z95 = 1.959964  # two-sided 95% of a normal
+TEXTS = ("reader", "panel")  # kinds of judges that rate texts
 
 
 class Gain(NamedTuple):
@@ -27,6 +28,12 @@ class Gain(NamedTuple):
     mean: float
     low: float
     high: float
+
+    @staticmethod
+    def of(body: Mapping[str, Any]) -> Gain | None:
+        """From the `gain` of an event; None if it says none."""
+        said = body.get("gain")
+        return Gain(said["mean"], said["low"], said["high"]) if said else None
 
     def size(self, places: int) -> str:
         """The mean: `0.709`. Where there is an interval, one that is far inside it is 0."""
@@ -68,6 +75,10 @@ class Belief(Struct, frozen=True):
         spread = f" ± {number(self.sigma, places)}" if 0 < self.sigma < math.inf else ""
         return number(self.mean, places) + spread
 
+    def counted(self, places: int) -> str:
+        """`2.981 ± 0.015 (n 3)`: with how many readings are behind it."""
+        return f"{self.text(places)} (n {self.n})"
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -94,6 +105,11 @@ class Header:
         same |= {name: str(body.get(name, "unknown")) for name in ("sandbox", "trust")}  # not in the oldest runs
         same["timed"] = bool(body.get("timed"))
         return Header(**same, goal=Goal(body["goal"]), version=str(body["version"]), config=body["config"])
+
+    @property
+    def rates_texts(self) -> bool:
+        """Whether its judge rates texts, so that a hold-out watches it and people's votes count."""
+        return self.judge in TEXTS
 
     @property
     def budget(self) -> Mapping[str, float]:

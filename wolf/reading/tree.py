@@ -23,8 +23,8 @@ def grow(run: Run, *, everything: bool = False) -> Iterator[Branch]:
 
     Unless `everything`, only those that were kept for a time (admitted or crowned) and their ancestors.
     """
-    trunk = {proposal.id for proposal in run.lineage(run.champion)} if run.champion else set()
-    shown = set(run.variants) if everything else kept(run) | trunk
+    stem = set(trunk(run))
+    shown = set(run.variants) if everything else kept(run) | stem
     children: dict[str | None, list[str]] = {}
     for id, proposal in run.variants.items():
         parent = next(iter(proposal.parents), None)
@@ -35,11 +35,16 @@ def grow(run: Run, *, everything: bool = False) -> Iterator[Branch]:
         born = children.get(id, [])
         visible = [child for child in born if child in shown]
         yield Branch(indent, id, len(born) - len(visible))
-        heir = next((child for child in visible if child in trunk), None)
+        heir = next((child for child in visible if child in stem), None)
         if heir is not None:  # stays in the trunk's column, below its siblings
             stack.append((heir, indent))
         inner = (indent + "│ ")[:DEEPEST]
         stack += [(child, inner) for child in reversed(visible) if child != heir]
+
+
+def trunk(run: Run) -> list[str]:
+    """Ids of the champion's line, the oldest first; [] before the first score."""
+    return [proposal.id for proposal in run.lineage(run.champion)] if run.champion else []
 
 
 def kept(run: Run) -> set[str]:

@@ -44,7 +44,7 @@ class Verdict:
 
 def places(run: Run) -> int:
     """Decimals that this run's scores deserve: two digits of its noise."""
-    if run.header.judge in ("reader", "panel"):
+    if run.header.rates_texts:
         return 2  # log odds
     beliefs = [run.beliefs[id].sigma for id in (run.header.seed_variant, run.champion) if id in run.beliefs]
     return decimals([run.noise, *beliefs])
@@ -61,7 +61,8 @@ def _found(run: Run) -> Verdict:
     seed, champion = run.header.seed_variant, run.champion
     if champion is None:
         return Verdict("none", "Nothing has been scored yet.", False, None)
-    fresh = run.final is not None and run.final.get("gain") is not None
+    confirmed = Gain.of(run.final or {})
+    fresh = confirmed is not None
     if champion == seed:
         surely = "surely " if ahead(run) else ""
         sentence = f"Nothing {surely}better than the seed was found: the seed is the champion."
@@ -70,7 +71,7 @@ def _found(run: Run) -> Verdict:
     warned = ". ".join(filter(None, (failed, _warning(run))))
     if failed and not fresh:
         return Verdict("none", f"Nothing is confirmed. {warned}.", False, None, warned)
-    gain = Gain(*(run.final["gain"][key] for key in Gain._fields)) if run.final and fresh else run.gain(champion, seed)
+    gain = confirmed or run.gain(champion, seed)
     if gain is None:
         return Verdict("none", "The seed or the champion has no score yet.", fresh, None)
     digits = places(run)
@@ -104,7 +105,7 @@ def _failed(run: Run) -> str:
 
 
 def _warning(run: Run) -> str:
-    if run.header.judge not in ("reader", "panel"):
+    if not run.header.rates_texts:
         return ""
     from judges.watch import warning
     from wolf.reading.holdout import gains
@@ -174,7 +175,7 @@ def closing(run: Run) -> list[tuple[str, str]]:
         where = "by the hold-out" if by_holdout(run) else "on fresh seeds"
         scores = f"{_readings(fresh, digits)} {where} · {_readings(search, digits)} in the search"
         lines.append((name, f"{told.get('id', '-')}  {metric} {scores}"))
-    if run.header.judge in ("reader", "panel"):
+    if run.header.rates_texts:
         from wolf.reading.finalists import judgement
 
         lines += [("hold-out", sentence) for sentence in judgement(run)]
@@ -208,7 +209,7 @@ def history(run: Run) -> str:
     earlier, digits = run.ends[:-1] if run.final else run.ends, places(run)
     if not earlier:
         return ""
-    gains = [Gain(*(body["gain"][key] for key in Gain._fields)) if body.get("gain") else None for body in run.ends]
+    gains = [Gain.of(body) for body in run.ends]
     said = ", ".join(
         f"end {n} after {body['evaluations']} evaluations confirmed {f'a gain of {g.text(digits)}' if g else 'nothing'}"
         for n, (body, g) in enumerate(zip(earlier, gains, strict=False), 1)
@@ -249,7 +250,7 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
 
 
 def _readings(belief: Belief | None, digits: int) -> str:
-    return f"{belief.text(digits)} (n {belief.n})" if belief else "-"
+    return belief.counted(digits) if belief else "-"
 
 
 def _curse(curse: float, digits: int) -> str:

@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from wolf.reading.lines import what_changed, why_so, workers
+from wolf.reading.lines import paused_by, what_changed, why_so, workers
 from wolf.reading.records import Run
 from wolf.reading.spending import budget, elapsed, left, spent
 from wolf.reading.terminal import duration, line, number, spark
@@ -105,9 +105,8 @@ def _search(run: Run, width: int) -> list[RenderableType]:
 def _paused(run: Run) -> list[RenderableType]:
     if not run.still:
         return []
-    why = next((event.body.get("reason") for event in reversed(run.events) if event.kind == "paused"), "")
     go = f"`wolf tell {quote(str(run.path))} go` goes on" if run.path else "go goes on"
-    return [Text(line(f"‖ paused: {why}; {go}"), "bold yellow")]
+    return [Text(line(f"‖ paused: {paused_by(run)}; {go}"), "bold yellow")]
 
 
 def _table(run: Run, width: int, rows: int) -> RenderableType:

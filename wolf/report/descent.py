@@ -7,7 +7,7 @@ from markupsafe import Markup
 from wolf.reading.lines import first_asks, what_changed
 from wolf.reading.records import Run
 from wolf.reading.terminal import line, number
-from wolf.reading.tree import kept
+from wolf.reading.tree import kept, trunk
 from wolf.report.story import leaders
 
 MOST = 3000  # variants drawn
@@ -15,8 +15,8 @@ MOST = 3000  # variants drawn
 
 def descent(run: Run, places: int) -> Markup:
     """Those that were kept for a time and their ancestors; the others are counted at their parent."""
-    trunk = [step.id for step in run.lineage(run.champion)] if run.champion else []
-    shown = kept(run) | set(trunk)
+    stem = trunk(run)
+    shown = kept(run) | set(stem)
     children: dict[str, list[str]] = {}
     for id, proposal in run.variants.items():
         for parent in proposal.parents[:1]:
@@ -37,7 +37,7 @@ def descent(run: Run, places: int) -> Markup:
         return Markup(text).format(name, mark, id, score, what, more)
 
     parts: list[Markup] = [Markup('<ul class="tree">')]
-    roots = trunk or [run.header.seed_variant]
+    roots = stem or [run.header.seed_variant]
     todo: list[str | Markup] = [*reversed(roots)]
     drawn = 0
     while todo:
@@ -48,7 +48,7 @@ def descent(run: Run, places: int) -> Markup:
         if here not in run.variants:
             continue
         drawn += 1
-        below = [child for child in children.get(here, ()) if child in shown and child not in trunk]
+        below = [child for child in children.get(here, ()) if child in shown and child not in stem]
         if not below or drawn >= MOST:
             parts.append(Markup("<li>{}</li>").format(node(here)))
             continue

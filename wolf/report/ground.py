@@ -12,6 +12,7 @@ from population.distance import SIGNATURE_SIZE, STRUCTURE_WEIGHT, Floats, Metric
 from population.genome import Genome
 from population.knobs import Space
 from population.literals import Value
+from wolf.reading.difference import space_of
 from wolf.reading.records import Run
 
 _ROWS = 256  # of a table of distances at once: what lies between them is (rows, columns, knobs)
@@ -56,8 +57,7 @@ def survey(run: Run) -> Ground:
     Raises:
         UsageError: if the run's texts are not at hand.
     """
-    overrides = run.header.config.get("target", {}).get("knobs") or {}
-    space = Space.of(run.files(run.header.seed_variant), overrides)
+    space = space_of(run)
     genomes: dict[str, Genome] = {}
     structures: dict[str, Floats] = {}
     units = np.zeros((len(run.variants), len(space.names)), dtype=np.float32)

@@ -14,6 +14,7 @@ from wolf.reading.records import Run
 from wolf.reading.rows import Belief
 from wolf.reading.spending import budget
 from wolf.reading.terminal import duration, line, number
+from wolf.reading.tree import trunk
 from wolf.reading.verdict import FATES, by_holdout, places, verdict
 from wolf.report import story, vain
 from wolf.report.trust import statistics, trust
@@ -195,8 +196,7 @@ def _sides(run: Run) -> list[Any]:
 
 def _ids(run: Run) -> list[str]:
     """Who is offered for a comparison: seed and champion, its line, the best."""
-    trunk = [step.id for step in run.lineage(run.champion)] if run.champion else []
-    return [*dict.fromkeys((run.header.seed_variant, *reversed(trunk), *run.ranking()))][:300]
+    return [*dict.fromkeys((run.header.seed_variant, *reversed(trunk(run)), *run.ranking()))][:300]
 
 
 def _tree(run: Run, digits: int) -> Markup:

@@ -99,7 +99,7 @@ def _real(run: Run) -> Iterator[str]:
         yield f"The search had {'over' if final['curse'] < 0 else 'under'}estimated it by {size}."
     if said_before := history(run):
         yield said_before
-    if run.header.judge in ("reader", "panel"):
+    if run.header.rates_texts:
         from wolf.reading.finalists import judgement
 
         yield from judgement(run)

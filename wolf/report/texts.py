@@ -12,6 +12,7 @@ from typing import Any
 
 from wolf.reading.records import Run
 from wolf.reading.terminal import safe
+from wolf.reading.tree import trunk
 
 MOST_BYTES = 1_200_000
 
@@ -61,8 +62,7 @@ def restored(kept: dict[str, Any], id: str) -> dict[str, list[str]]:
 def _order(run: Run) -> Sequence[str]:
     """Seed and champion, the champion's line, the others best first, then those without a score."""
     best = [run.champion] if run.champion else []
-    trunk = [step.id for step in run.lineage(run.champion)] if run.champion else []
-    return [*dict.fromkeys((run.header.seed_variant, *best, *reversed(trunk), *run.ranking(), *run.variants))]
+    return [*dict.fromkeys((run.header.seed_variant, *best, *reversed(trunk(run)), *run.ranking(), *run.variants))]
 
 
 def _stretches(text: str, places: dict[tuple[str, int], int], lines: list[str]) -> list[int]:

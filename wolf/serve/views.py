@@ -16,7 +16,7 @@ from wolf.control.inbox import INBOX, Inbox
 from wolf.control.steering import SEARCHING
 from wolf.errors import UsageError
 from wolf.reading.difference import describe, knob_changes
-from wolf.reading.lines import what_changed, workers
+from wolf.reading.lines import paused_by, what_changed, workers
 from wolf.reading.records import Run
 from wolf.reading.rows import Belief, Intervention
 from wolf.reading.spending import budget, elapsed, left, spent
@@ -28,7 +28,6 @@ from wolf.store.events import Event
 ROWS = 100  # variants on a page
 ANSWERED = 12  # orders that are shown after they were answered
 SORTS = ("score", "born")
-JUDGED = ("reader", "panel")  # judges that rate texts, so that people's votes count
 
 
 def now(run: Run) -> dict[str, Any]:
@@ -40,13 +39,12 @@ def now(run: Run) -> dict[str, Any]:
         for a in run.working.values()
     ] if run.locked else []  # fmt: skip
     rest = left(run, at)
-    why = next((event.body.get("reason") for event in reversed(run.events) if event.kind == "paused"), "")
     return {
         "working": working, "waiting": len(run.waiting) if run.locked else 0,
         "silent": [(model, since, line(fault)) for model, (since, fault) in run.silent.items()] if run.locked else [],
         "meters": list(_meters(run, at)), "rest": duration(rest) if rest else "",
         "workers": workers(run), "heat": run.told[-1].heat if run.told else 0.0,
-        "paused_by": why if run.still else "", "alarms": [event.body["reason"] for event in run.alarms],
+        "paused_by": paused_by(run), "alarms": [event.body["reason"] for event in run.alarms],
         "holding": _holding(run),
     }  # fmt: skip
 
@@ -144,7 +142,7 @@ def models(run: Run) -> bool:
 
 def votes(run: Run) -> bool:
     """Whether its judge rates texts, so that people's votes count."""
-    return run.header.judge in JUDGED
+    return run.header.rates_texts
 
 
 def memo(run: Run) -> str:
@@ -239,4 +237,4 @@ def duel(run: Run, shuffle: Callable[[list[str]], None] = random.shuffle) -> dic
 
 
 def _text(belief: Belief | None, digits: int) -> str:
-    return f"{belief.text(digits)} (n {belief.n})" if belief else "not scored"
+    return belief.counted(digits) if belief else "not scored"
