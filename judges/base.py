@@ -92,6 +92,11 @@ class Judge(Protocol):
         ...
 
     @property
+    def doubt(self) -> Doubt | None:
+        """What a challenger has against it; None unless the judge knows how rare better ones are."""
+        ...
+
+    @property
     def gpu(self) -> bool:
         """Whether an evaluation needs a GPU."""
         ...
@@ -205,7 +210,7 @@ class JudgeConfig(BaseModel):
 
     @property
     def doubt(self) -> Doubt | None:
-        """What a challenger has against it; None unless a judge knows how rare better ones are."""
+        """See `Judge.doubt`; none unless a judge says otherwise."""
         return None
 
     @property

@@ -34,7 +34,7 @@ from judges.reader import LEAST_KNOWN, Reader
 from judges.suspicion import suspicions
 from judges.watch import ACCEPT, GIVE_UP, PRIOR_LEAD, compromised
 from population.evaluation import Doubt, Evaluation, Goal, Status
-from population.variant import Variant
+from population.variant import Variant, joined
 
 CANDIDATE, ORIGINAL, CHAMPION = "candidate", "original", "champion"
 NOTHING, ORDER = "the empty text", "the order to the judge"
@@ -330,7 +330,7 @@ class PanelJudge(JudgeConfig):
     def _text(self, files: Mapping[str, str]) -> str | None:
         if self.file is not None:
             return files.get(self.file)
-        return "\n\n".join(files[path] for path in sorted(files)) if files else None
+        return joined(files) if files else None
 
     def _original(self, root: Path) -> str | None:
         path = root / self.file if self.file else None

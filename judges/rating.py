@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from population.evaluation import Estimate
-
 Floats = NDArray[np.float64]
 
 POSITION_VARIANCE = 1.0
@@ -76,11 +74,6 @@ class Ratings:
     position: Mapping[str, float]
     style: Floats
     votes: Mapping[str, int]
-
-    def estimate(self, text: str) -> Estimate:
-        """As a loss: the engine's lower is better."""
-        i = self.texts.index(text)
-        return Estimate(-float(self.mean[i]), math.sqrt(float(self.covariance[i, i])), self.votes[text])
 
     def rating(self, text: str) -> tuple[float, float]:
         """A text's rating and its standard error."""

@@ -23,7 +23,7 @@ from judges.box import Box
 from judges.language import ENGLISH, language
 from judges.reader import LEAST_KNOWN, Reader, Reading, Task
 from population.evaluation import Evaluation, Goal, Status
-from population.variant import Variant
+from population.variant import Variant, joined
 
 SEEN, HIDDEN = ("style", "words"), "letters"  # kinds of readers, `headline-style`
 ENOUGH_WORDS = 5  # for that share to mean anything
@@ -168,7 +168,7 @@ class ReaderJudge(JudgeConfig):
     def _text(self, files: Mapping[str, str]) -> str | None:
         if self.file is not None:
             return files.get(self.file)
-        return "\n\n".join(files[path] for path in sorted(files))
+        return joined(files)
 
     def _original(self, variant: Variant, root: Path) -> str:
         """The text to start from, as far as it is there."""

@@ -25,6 +25,11 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def joined(files: Mapping[str, str]) -> str:
+    """All files as one text, in the order of their names."""
+    return "\n\n".join(files[path] for path in sorted(files))
+
+
 class Variant(Struct, frozen=True):
     """One candidate: the editable files of a target, in full.
 

@@ -182,7 +182,7 @@ def drive(
                 return done
             last = ask.purpose is Purpose.CONFIRM  # the one look at the holdout that an end of the run takes
             models = proposer.llms(ask.ordinal) if proposer else {}
-            beside = ledger.variant(ask.beside).files if ask.beside and getattr(config.judge, "compares", False) else {}
+            beside = ledger.variant(ask.beside).files if ask.beside and config.judge.compares else {}
             return start(Job(ask.variant, ask.seed, last, models, beside))
 
         def stopping() -> bool:
@@ -281,14 +281,14 @@ def strategy(config: Config, seed_variant: Variant, recall: Callable[[str], Vari
     """The strategy that a configuration asks for, with nothing told yet."""
     overrides: dict[str, Any] = dict(config.target.knobs)
     space = Space.of(seed_variant.files, overrides)
-    population = Population(space, config.judge.goal, recall, getattr(config.judge, "doubt", None))
+    population = Population(space, config.judge.goal, recall, config.judge.doubt)
     search, names = config.search, operators(config, space, [*seed_variant.files])
     if search.strategy != "wolf":
         return (BASELINES | OPTIMISERS)[search.strategy](
             population, seed_variant, search.seed, names, config.budget.evaluations
         )
     options = Options(search.survey, search.departures, search.novelty, search.noise_gate, search.escape)
-    screen = Screen(modelled(search.surrogate, getattr(config.judge, "seconds_expected", None)))
+    screen = Screen(modelled(search.surrogate, config.judge.seconds_expected))
     return Wolf(population, seed_variant, search.seed, names, config.budget.evaluations, options, screen)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from population.readers import spoilt
-from population.variant import Variant
+from population.variant import Variant, joined
 from wolf.control import orders
 from wolf.control.form import Form
 from wolf.control.inbox import Inbox, Key, Letter
@@ -217,8 +217,7 @@ class Steering:
 
         known = [id for id in population if id != seed and population.estimate(id).n and not population.barred(id)]
         known.sort(key=lambda id: population.estimate(id).mean)
-        return [*different(lambda id: "\n\n".join(
-            body for _, body in sorted(population.variant(id).files.items())), known, seed, most)]  # fmt: skip
+        return [*different(lambda id: joined(population.variant(id).files), known, seed, most)]
 
     def asks(self, body: Mapping[str, Any]) -> None:
         """Take in a `checkin` event."""

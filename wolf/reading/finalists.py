@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from judges.watch import CAUTION, HOLDOUT
+from population.variant import joined
 from wolf.reading.ballotbox import ballots, count, panel, shown_text
 from wolf.reading.difference import from_seed
 from wolf.reading.holdout import gains
@@ -59,8 +60,7 @@ def _different(run: Run, ranked: Sequence[str], most: int) -> dict[str, int]:
     """The best of them that differ, and how many others are much like each."""
     from judges.variety import different
 
-    return different(lambda id: "\n\n".join(body for _, body in sorted(run.files(id).items())), ranked,
-                     run.header.seed_variant, most)  # fmt: skip
+    return different(lambda id: joined(run.files(id)), ranked, run.header.seed_variant, most)
 
 
 def _counted(run: Run, ids: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -71,7 +71,7 @@ def _counted(run: Run, ids: Sequence[str]) -> dict[str, dict[str, float]]:
     from judges.ballots import BALLOT
 
     ratings = count(judge, ballots(run, BALLOT).verdicts)
-    names = {id: shown_text("\n\n".join(text for _, text in sorted(run.files(id).items()))) for id in ids}
+    names = {id: shown_text(joined(run.files(id))) for id in ids}
     if ratings is None:
         return {}
     there = {id: name for id, name in names.items() if name in ratings.texts}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from population.variant import joined
 from wolf.errors import SetupError
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
@@ -118,8 +119,7 @@ def _shown(run: Run) -> dict[str, str]:
 
     if run.read is None:
         return {"": ""}
-    texts = {id: "\n\n".join(text for _, text in sorted(run.files(id).items())) for id in run.variants}
-    return {shown_text(text): id for id, text in texts.items()}
+    return {shown_text(joined(run.files(id))): id for id in run.variants}
 
 
 def _events(run: Run) -> Iterator[Row]:
