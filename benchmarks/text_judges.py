@@ -103,7 +103,7 @@ class Evolution:
         if kind < 0.4:
             return nudge(genome, space, rng, rng.choice((1, 1, 2)))
         if kind < 0.6 and mate.skeleton_id == genome.skeleton_id:
-            return cross(genome, mate, space, rng)
+            return cross(genome, mate, rng)
         if kind < 0.6:
             edit = statements.borrow(genome, mate, rng)
         elif space.frames and kind < 0.8:

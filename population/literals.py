@@ -19,6 +19,7 @@ Value = bool | int | float | str
 _CODE = re.compile(
     r"awk|[ch]|cc|cl|[ch]pp|cs|cuh?|cxx|glsl|go|hh|java|jl|m?js|kt|lua|mm?|php|pl|rb|rs|scala|sh|swift|ts|zig"
 )
+_DEEPEST = 8  # signs and operators around a number
 _DIALECTS = {"py": "python", "yml": "yaml", "yaml": "yaml", "json": "json", "toml": "toml"}
 _PLAIN_YAML = re.compile(r"[A-Za-z_][\w./-]*")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -83,14 +84,14 @@ def _parsed(text: str) -> ast.Module:
         return ast.parse(text.removeprefix("\ufeff"))  # as Python reads a file
 
 
-def is_literal(node: ast.expr, depth: int = 8) -> bool:
-    """Whether it is written as one literal: a constant, or a product, quotient or power of up to 8 signed numbers.
+def is_literal(node: ast.expr) -> bool:
+    """Whether it is written as one literal: a constant, or a product, quotient or power of signed numbers.
 
     Says nothing about its value, so that the answer does not change with it.
     """
     if isinstance(node, ast.Constant):
         return isinstance(node.value, bool | int | float | str)
-    return _is_number(node, depth)
+    return _is_number(node, _DEEPEST)
 
 
 def literal(node: ast.expr) -> Value | None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from merge3 import Merge3
 
 from population.genome import Genome, fill
-from population.knobs import Space
 from population.literals import Value
 from population.readers import parses
 
@@ -41,17 +40,12 @@ def merge(base: Genome, ours: Genome, theirs: Genome, rng: random.Random) -> dic
     return None if files in (ours.files(), theirs.files()) else files
 
 
-def cross(a: Genome, b: Genome, space: Space, rng: random.Random, base: Genome | None = None) -> Genome | None:
+def cross(a: Genome, b: Genome, rng: random.Random) -> Genome | None:
     """Uniform crossover: each knob in which two genomes differ comes from either, at least one from each.
 
-    With different skeletons: their `merge` if the common ancestor `base` is given, else `a` with some knobs of `b`.
-
     Returns:
-        The child, or None if the parents differ in fewer than two knobs.
+        The child, with the skeleton of `a`, or None if the parents differ in fewer than two knobs.
     """
-    if a.skeleton_id != b.skeleton_id and base is not None:
-        files = merge(base, a, b, rng)
-        return None if files is None else Genome.of(files, space)
     theirs = b.values
     differing = [name for name, value in a.values.items() if name in theirs and theirs[name] != value]
     if len(differing) < 2:

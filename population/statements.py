@@ -20,6 +20,7 @@ from population.ranges import Range
 from population.readers import parses, read
 
 _TRIES = 8
+_STEP = 0.25  # standard deviation of a step of a number, on its unit scale
 _Change = Callable[[str, random.Random], tuple[str, str] | None]
 
 
@@ -94,7 +95,7 @@ def reframe(genome: Genome, space: Space, rng: random.Random) -> Edit | None:
     return None
 
 
-def number(genome: Genome, space: Space, rng: random.Random, scale: float = 0.25) -> Edit | None:
+def number(genome: Genome, space: Space, rng: random.Random) -> Edit | None:
     """Changes a number or boolean of the code that is no knob, as `nudge` would if it were one.
 
     Constants (they are knobs, or a person has fixed them) and random seeds are left alone.
@@ -111,7 +112,7 @@ def number(genome: Genome, space: Space, rng: random.Random, scale: float = 0.25
         if guess.fixed:
             continue
         knob = define(site.name, site.value, guess, path)
-        value = knob.others(site.value)[0] if knob.categorical else knob.moved(site.value, rng.gauss(0.0, scale))
+        value = knob.others(site.value)[0] if knob.categorical else knob.moved(site.value, rng.gauss(0.0, _STEP))
         text = files[path]
         old = text[site.start : site.end]
         new = write(value, "python", old, site.power)

@@ -50,7 +50,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run of a comparison. `total` counts its evaluations with the confirmations, where the champion is new."""
+    """One run of a comparison."""
 
     arm: str
     seed: int
@@ -59,7 +59,7 @@ class Entry:
 
     @property
     def total(self) -> int:
-        """How many evaluations it takes: the search's and those on fresh seeds."""
+        """How many evaluations it takes at most: the search's, and those of seed and champion on fresh seeds."""
         return (self.config.budget.evaluations or 0) + 2 * self.config.confirm.seeds
 
 

@@ -90,5 +90,8 @@ class Watch:
         return self._population.estimate(variant).mean
 
     def _look(self, variant: str) -> Look:
-        told, readings = self._population.measured(variant), self._holdout[variant]  # votes are people's word, not his
+        told, readings = (
+            self._population.measured(variant),
+            self._holdout[variant],
+        )  # votes are people's word, not the judge's
         return Look(self._caution[variant] - told.mean, sum(readings) / len(readings), self._error[variant])

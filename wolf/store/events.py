@@ -26,8 +26,7 @@ class Event(Struct, frozen=True):
     Attributes:
         seq: position in the ledger, from 1; 0 for an event that is shown but not stored.
         time: Unix seconds.
-        kind: `run`, `variant`, `asked`, `told`, `crowned`, `noise`, `expedition`, `resumed`, `reopened`, `stopped`,
-            `finished` (see docs/events.md for the fields of each).
+        kind: what happened: `asked`, `told`, `crowned`, ...; docs/events.md has them all, and the fields of each.
         body: plain JSON data.
     """
 

@@ -115,7 +115,7 @@ def _cross(scene: Scene, rng: random.Random) -> Draft | None:
     mate = rng.choice(scene.mates)
     other = scene.population.genome(mate)
     if other.skeleton_id == scene.genome.skeleton_id:
-        return scene.draft(cross(scene.genome, other, scene.space, rng), "recombine:cross", mate)
+        return scene.draft(cross(scene.genome, other, rng), "recombine:cross", mate)
     if rng.random() < 0.5 and (edit := statements.borrow(scene.genome, other, rng)) is not None:
         genome = Genome.of(edit.files, scene.space)
         return Draft(genome, (scene.centre, mate), "recombine:cross", scene.genome, edit.note)
