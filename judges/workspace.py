@@ -13,7 +13,9 @@ from pathlib import Path
 from judges.base import JudgeError
 
 BIG_BYTES = 8 << 20  # a larger file is linked, not copied
-SKIPPED = {".git", ".venv", "__pycache__", "node_modules"}
+CACHES = {".pytest_cache", ".mypy_cache", ".ruff_cache"}
+SKIPPED = {".git", ".venv", "__pycache__", "node_modules", *CACHES}
+PASSING = (".*.sw?", ".#*", "#*#", "*~", ".~lock.*", ".nfs*")  # of editors, or the system: gone before the run ends
 OUTPUT = ("/ledger.db", "/comparison.json")  # a folder with one of these is our own output
 
 
@@ -25,10 +27,10 @@ def lay_out(
     Args:
         files: the variant's files, path relative to `root` -> text.
         root: the target's tree. In a git checkout its tracked files and the untracked ones that git does not ignore
-            are copied, elsewhere all but `.git`, `.venv`, `__pycache__` and `node_modules`; never a folder with a
+            are copied, elsewhere all but `.git`, `.venv`, `node_modules` and Python's caches; never a folder with a
             `ledger.db` or a `comparison.json`, which is a run or a comparison, nor the file that this process
-            prints into. Files above 8 MB become links to the original: without a sandbox, a candidate could write to
-            them.
+            prints into, nor what editors leave beside an open file, nor sockets. Files above 8 MB become links to the
+            original: without a sandbox, a candidate could write to them.
         folder: where to.
         include: globs of files that are copied too, although git ignores them.
         exclude: globs of files that are not copied; `*` matches slashes as well.
@@ -58,7 +60,8 @@ def lay_out(
 @lru_cache(maxsize=64)
 def tree(root: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The files of a target (see `lay_out`), relative to `root`, sorted. Listed once per process."""
-    names = set(_tracked(root) or _walk(root, root))
+    found = _tracked(root) or _walk(root, root)
+    names = {name for name in found if not any(fnmatch(os.path.basename(name), glob) for glob in PASSING)}
     for glob in include:
         names.update(str(path.relative_to(root)) for path in root.glob(glob) if not path.is_dir())
     names = {name for name in names if not _printed_to(root / name)}
@@ -108,9 +111,11 @@ def _copy(root: Path, folder: Path, name: str) -> Path | None:
     """Copy one file; or link it, and return what the link leads to if that is outside."""
     source, place = root / name, folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
-    target = source.resolve()
-    if source.is_symlink() and target.is_relative_to(root.resolve()):
-        place.symlink_to(os.readlink(source))
+    target = Path(os.path.realpath(source))
+    if source.is_symlink() and (target.is_relative_to(root.resolve()) or not target.exists()):
+        place.symlink_to(os.readlink(source))  # one that leads nowhere does so in the copy, too
+    elif target.is_socket():
+        return None
     elif target.is_dir() or target.is_fifo() or target.stat().st_size > BIG_BYTES:
         place.symlink_to(target)
         return target

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import tracemalloc
 from pathlib import Path
@@ -212,7 +213,32 @@ def test_a_git_checkout_is_copied_as_git_sees_it(tmp_path: Path) -> None:
 def test_outside_git_all_but_the_usual_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     write(tmp_path / "root", "a.py", "sub/b.py", ".venv/c.py", "sub/__pycache__/d.pyc", "node_modules/e.js")
+    write(tmp_path / "root", ".pytest_cache/f", "sub/.ruff_cache/g")
     assert tree(tmp_path / "root") == ("a.py", "sub/b.py")
+
+
+def test_what_editors_leave_beside_an_open_file_is_not_part_of_the_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    write(tmp_path / "root", "a.py", ".a.py.swp", "#a.py#", "sub/b.py~", ".~lock.b.odt#", "c.swp.txt", "sub/.nfs0001")
+    (tmp_path / "root" / ".#a.py").symlink_to("me@here.1234:5678")
+    assert tree(tmp_path / "root") == ("a.py", "c.swp.txt")
+    assert tree(tmp_path / "root", ("sub/*",)) == ("a.py", "c.swp.txt", "sub/.nfs0001", "sub/b.py~")
+
+
+def test_links_that_lead_nowhere_and_sockets_do_not_end_a_run(tmp_path: Path) -> None:
+    root, folder = tmp_path / "root", tmp_path / "copy"
+    write(root, "a.py")
+    (root / "nowhere").symlink_to("/does/not/exist")
+    (root / "loop").symlink_to("loop")
+    with socket.socket(socket.AF_UNIX) as server:
+        inside = os.open(root, os.O_RDONLY)
+        server.bind(f"/proc/self/fd/{inside}/ear")  # the path of a socket must be short
+        os.close(inside)
+        assert lay_out({"a.py": "x"}, root, folder) == ()
+    assert os.readlink(folder / "nowhere") == "/does/not/exist" and os.readlink(folder / "loop") == "loop"
+    assert sorted(os.listdir(folder)) == ["a.py", "loop", "nowhere"]
 
 
 def test_the_copy_keeps_modes_and_links_and_is_overlaid(tmp_path: Path) -> None:
