@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +118,17 @@ def test_peoples_votes_are_rows(story: Story) -> None:
     ]
 
 
-def test_a_valid_ballot_is_a_row_that_names_variants(path: Path) -> None:
+@pytest.mark.parametrize("beside", [{}, {"article.md": "What a headline stands above."}], ids=["alone", "beside"])
+def test_a_valid_ballot_is_a_row_that_names_variants(path: Path, beside: dict[str, str]) -> None:
+    """Also where the target has more files than the one that the judges read."""
     from judges.ballots import BALLOT, Brief, Criterion, paper
 
     run = load_run(path)
     best, seed = run.best(), run.header.seed_variant
     texts = {"champion": best.files["train.py"], "seed": run.files(seed)["train.py"], "anchor": "An anchor."}
+    if beside:
+        run.header = replace(run.header, config={**run.header.config, "judge": {"kind": "panel", "file": "train.py"}})
+        run.read = lambda id, read=run.read: {**read(id), **beside}
     asked = paper(Brief(), [Criterion(id="pull", q="Which?")], texts, random.Random(0))
     codes = {text: code for code, text in asked.codes.items()}
     for number, ranking in enumerate((["champion", "anchor", "seed"], ["champion"])):  # the second is no valid ballot

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from population.variant import joined
 from wolf.reading.records import Run, load_run
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def shown_text(text: str) -> str:
     from judges import features
 
     return "\n".join(features.plain(text).splitlines()) or "(no text)"
+
+
+def shown_variant(run: Run, id: str) -> str:
+    """A variant as a ballot shows it: the file that its judges read, or all of them."""
+    files, file = run.files(id), run.header.config.get("judge", {}).get("file")
+    return shown_text(joined(files) if file is None else files.get(file, ""))
 
 
 def count(judge: PanelJudge, verdicts: Sequence[Verdict]) -> Ratings | None:

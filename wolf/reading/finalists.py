@@ -9,7 +9,7 @@ from typing import Any
 
 from judges.watch import CAUTION, HOLDOUT
 from population.variant import joined
-from wolf.reading.ballotbox import ballots, count, panel, shown_text
+from wolf.reading.ballotbox import ballots, count, panel, shown_variant
 from wolf.reading.difference import from_seed
 from wolf.reading.holdout import gains
 from wolf.reading.records import Run
@@ -71,7 +71,7 @@ def _counted(run: Run, ids: Sequence[str]) -> dict[str, dict[str, float]]:
     from judges.ballots import BALLOT
 
     ratings = count(judge, ballots(run, BALLOT).verdicts)
-    names = {id: shown_text(joined(run.files(id))) for id in ids}
+    names = {id: shown_variant(run, id) for id in ids}
     if ratings is None:
         return {}
     there = {id: name for id, name in names.items() if name in ratings.texts}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from population.variant import joined
 from wolf.errors import SetupError
 from wolf.reading.records import Run
 from wolf.reading.rows import Told
@@ -115,11 +114,9 @@ def _votes(run: Run) -> Iterator[Row]:
 
 def _shown(run: Run) -> dict[str, str]:
     """A variant's text as ballots show it -> its id."""
-    from wolf.reading.ballotbox import shown_text
+    from wolf.reading.ballotbox import shown_variant
 
-    if run.read is None:
-        return {"": ""}
-    return {shown_text(joined(run.files(id))): id for id in run.variants}
+    return {shown_variant(run, id): id for id in run.variants} if run.read is not None else {"": ""}
 
 
 def _events(run: Run) -> Iterator[Row]:
