@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -42,10 +42,6 @@ class Genomes:
             base = self._parsed(known.base) if isinstance(known.base, str) else known.base
             known = self._kept[variant] = base.replace(known.values)
         return known or self._parsed(variant)
-
-    def __iter__(self) -> Iterator[str]:
-        """Those that are kept."""
-        return iter(self._kept)
 
     def keep(self, variant: Variant, genome: Genome | Heir | None) -> Genome | Heir:
         """Keep the genome of a newcomer, and return what tells where it stands; see `Population.expect`."""

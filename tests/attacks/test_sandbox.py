@@ -79,7 +79,9 @@ def test_most_attacks_succeed_without_a_sandbox() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_probe_finds_no_hole(level: Level) -> None:
-    assert (sandbox.absent(level) or sandbox.broken(level)) == "" or sandbox.absent(level)
+    if why := sandbox.absent(level):
+        pytest.skip(f"{level}: {why}")
+    assert sandbox.broken(level) == ""
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -35,10 +35,6 @@ class Event(Struct, frozen=True):
     kind: str
     body: Mapping[str, Any]
 
-    def json(self) -> str:
-        """One line: `{"event": kind, "seq": ..., "time": ..., **body}`."""
-        return json.dumps({"event": self.kind, "seq": self.seq, "time": self.time, **self.body}, ensure_ascii=False)
-
 
 _decode = Decoder().decode
 _decode_name = Decoder(Named).decode
