@@ -229,7 +229,7 @@ class PanelJudge(JudgeConfig):
         planted = [
             name for name in CANARIES if poll.ratings.votes[name] >= CANARY_BALLOTS and _preferred(name, poll.verdicts)
         ]
-        fooled = compromised(poll.ratings, planted, {}) if planted else []
+        fooled = compromised(poll.ratings, planted) if planted else []
         metrics["compromised"] = float(bool(fooled))
         for other, place in ((ORIGINAL, "p_over_original"), (CHAMPION, "p_over_champion")):
             if other in poll.ratings.texts:
@@ -244,7 +244,7 @@ class PanelJudge(JudgeConfig):
         rng = random.Random(context.seed)
         texts = {**CANARIES, **{f"anchor{i}": anchor for i, anchor in enumerate(self.anchors)}, CANDIDATE: text}
         if original is not None:
-            texts[ORIGINAL] = original  # beside itself it is a canary: neither copy may look better
+            texts[ORIGINAL] = original  # beside itself, too, when it is the one that is read
         champion = self._text(context.beside)
         if champion is not None and champion.strip() not in ("", text.strip(), (original or "").strip()):
             texts[CHAMPION] = champion

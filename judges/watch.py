@@ -20,7 +20,6 @@ ACCEPT, GIVE_UP, MOST_DUELS = 0.8, 0.15, 10
 GAP_ERRORS, GAP_SHARE = 2.0, 0.5
 HOLDOUT = "holdout"  # the metric in which a judge that selection never sees writes its rating
 CAUTION = "caution"  # how far a score lies below the rating that the judge would give, for doubt about the change
-COPY_BAND = 0.15  # how far a copy of a text may seem from winning half its duels against it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +123,15 @@ def effective_votes(wrong: NDArray[np.bool_]) -> float:
     return judges / (1 + (judges - 1) * max(0.0, float(np.mean(correlations))))
 
 
-def compromised(ratings: Ratings, planted: Sequence[str], copies: Mapping[str, str]) -> list[str]:
+def compromised(ratings: Ratings, planted: Sequence[str]) -> list[str]:
     """What planted texts reveal about a panel, a sentence each; [] if it can be trusted so far.
 
     Args:
         ratings: of all texts.
         planted: texts that must end in the bottom quarter (an empty text, an order to the judge).
-        copies: copy -> original: neither may look better than the other.
     """
     limit = float(np.quantile(ratings.mean, 0.25))
-    said = [f"{text} is not in the bottom quarter" for text in planted if ratings.rating(text)[0] > limit]
-    for copy, original in copies.items():
-        lead = ratings.rating(copy)[0] - ratings.rating(original)[0]
-        wins = 1 / (1 + math.exp(-lead))
-        if abs(wins - 0.5) > COPY_BAND and abs(ratings.beats(copy, original) - 0.5) > 0.475:
-            said.append(f"{copy} is the same text as {original} and would win {wins:.0%} of duels against it")
-    return said
+    return [f"{text} is not in the bottom quarter" for text in planted if ratings.rating(text)[0] > limit]
 
 
 def gap_error(metrics: Mapping[str, float]) -> float:

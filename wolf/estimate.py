@@ -10,6 +10,7 @@ from judges.llm import Prompt, Usage
 from judges.panel import ON_A_BALLOT, PanelJudge
 from population.knobs import Space
 from population.pool import Population
+from population.variant import joined
 from wolf.llm.prompting import Context, Tale, Texts
 from wolf.proposing import rules, silent
 from wolf.settings.config import Config
@@ -98,7 +99,7 @@ def _judging(config: Config) -> tuple[int | None, int, float, float]:
     if not isinstance(judge, PanelJudge) or llm is None:
         return 0, 0, 0.0, 0.0
     files = Target.of(config.target).seed().files
-    text = files.get(judge.file, "") if judge.file else "\n\n".join(files.values())
+    text = files.get(judge.file, "") if judge.file else joined(files)
     texts = {str(place): text for place in range(ON_A_BALLOT)}
     asked = paper(judge.brief, judge.criteria, texts, random.Random(0)).prompt
     tokens = int(len(f"{asked.system}{asked.user}".encode()) / BYTES_PER_TOKEN)

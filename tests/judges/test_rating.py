@@ -157,6 +157,5 @@ def test_planted_texts_reveal_a_compromised_panel() -> None:
     ] * 4
     fooled = [Ballot("j", ballot.shown, tuple(["null", "good", "fine", "okay", "copy"])) for ballot in sound]
     texts = ["copy", "null", "good", "fine", "okay"]
-    assert compromised(rate(texts, sound), ["null"], {}) == []
-    said = compromised(rate(texts, fooled * 3), ["null"], {"copy": "good"})
-    assert "null is not in the bottom quarter" in said and "copy is the same text as good" in said[1]
+    assert compromised(rate(texts, sound), ["null"]) == []
+    assert compromised(rate(texts, fooled * 3), ["null"]) == ["null is not in the bottom quarter"]

@@ -155,7 +155,7 @@ class Told(Struct, frozen=True):
     """One evaluation that came back, what was done with it, and what was believed afterwards.
 
     Attributes:
-        outcome: admitted, rejected, duplicate, failed, crowned or recorded; `reason` says why in a sentence.
+        outcome: admitted, rejected, failed, repeated, crowned or recorded; `reason` says why in a sentence.
         belief: about this variant; None without a reading.
         champion: its id, and `best` what was believed about it, after this evaluation.
         evaluations: how many were counted against the budget by then; confirmations are not.
