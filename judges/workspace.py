@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
@@ -28,9 +30,9 @@ def lay_out(
         files: the variant's files, path relative to `root` -> text.
         root: the target's tree. In a git checkout its tracked files and the untracked ones that git does not ignore
             are copied, elsewhere all but `.git`, `.venv`, `node_modules` and Python's caches; never a folder with a
-            `ledger.db` or a `comparison.json`, which is a run or a comparison, nor the file that this process
-            prints into, nor what editors leave beside an open file, nor sockets. Files above 8 MB become links to the
-            original: without a sandbox, a candidate could write to them.
+            `ledger.db` or a `comparison.json`, which is a run or a comparison, nor a file that the output of this
+            process goes to, nor what editors leave beside an open file, nor sockets. Files above 8 MB become links
+            to the original: without a sandbox, a candidate could write to them.
         folder: where to.
         include: globs of files that are copied too, although git ignores them.
         exclude: globs of files that are not copied; `*` matches slashes as well.
@@ -64,20 +66,47 @@ def tree(root: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (
     names = {name for name in found if not any(fnmatch(os.path.basename(name), glob) for glob in PASSING)}
     for glob in include:
         names.update(str(path.relative_to(root)) for path in root.glob(glob) if not path.is_dir())
-    names = {name for name in names if not _printed_to(root / name)}
+    logs = _logs()
+    names = {name for name in names if not _printed_to(root / name, logs)}
     runs = tuple(name[: name.rindex("/") + 1] for name in names if name.endswith(OUTPUT))
     return tuple(
         sorted(name for name in names if not name.startswith(runs) and not any(fnmatch(name, glob) for glob in exclude))
     )
 
 
-def _printed_to(path: Path) -> bool:
-    """Whether it is the log of this process: `wolf run task.yaml > log`."""
+def _printed_to(path: Path, logs: list[os.stat_result]) -> bool:
     try:
         found = path.stat()
-        return any(os.path.samestat(found, os.fstat(stream)) for stream in (1, 2))
+        return any(os.path.samestat(found, log) for log in logs)
     except OSError:
         return False
+
+
+def _logs() -> list[os.stat_result]:
+    """Where this process prints to, and the files of whoever reads that: `wolf run task.yaml > log`, `| tee log`."""
+    ends = [os.fstat(stream) for stream in (1, 2) if os.path.exists(f"/proc/self/fd/{stream}")]
+    pipes = {end.st_ino for end in ends if stat.S_ISFIFO(end.st_mode)}
+    for process in os.listdir("/proc") if pipes else ():
+        if process.isdigit() and int(process) != os.getpid():
+            with suppress(OSError):  # it has ended, or is somebody else's
+                theirs = [(end, _mode(process, fd)) for fd in os.listdir(f"/proc/{process}/fd")
+                          if (end := _stat(f"/proc/{process}/fd/{fd}"))]  # fmt: skip
+                if any(end.st_ino in pipes and mode == os.O_RDONLY for end, mode in theirs):
+                    ends += [end for end, mode in theirs if stat.S_ISREG(end.st_mode) and mode != os.O_RDONLY]
+    return ends
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _mode(process: str, fd: str) -> int:
+    """Whether it is open to be read, written, or both."""
+    said = Path(f"/proc/{process}/fdinfo/{fd}").read_text()
+    return int(said.partition("flags:")[2].split()[0], 8) & os.O_ACCMODE
 
 
 def _tracked(root: Path) -> Iterator[str] | None:

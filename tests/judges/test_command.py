@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -192,6 +193,9 @@ def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True)
 
 
+REPOSITORY = Path(__file__).parents[2]
+
+
 def write(root: Path, *names: str) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -225,6 +229,20 @@ def test_what_editors_leave_beside_an_open_file_is_not_part_of_the_target(
     (tmp_path / "root" / ".#a.py").symlink_to("me@here.1234:5678")
     assert tree(tmp_path / "root") == ("a.py", "c.swp.txt")
     assert tree(tmp_path / "root", ("sub/*",)) == ("a.py", "c.swp.txt", "sub/.nfs0001", "sub/b.py~")
+
+
+@pytest.mark.parametrize("where", ["> run.log", "2>&1 | tee run.log", "2>&1 >/dev/null | tee run.log"])
+def test_a_log_of_our_own_output_is_not_part_of_the_target(tmp_path: Path, where: str) -> None:
+    write(tmp_path / "root", "a.py", "data.log", "run.log")
+    code = "import time; time.sleep(1); from judges.workspace import tree; from pathlib import Path; import sys\n"
+    code += "Path(sys.argv[1]).write_text(repr(tree(Path.cwd())))"  # tee has begun by then
+    told = tmp_path / "told"
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" "$2" {where}', sys.executable, code, str(told)],
+        cwd=tmp_path / "root",
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "GIT_CEILING_DIRECTORIES": str(tmp_path)},
+    )
+    assert done.returncode == 0 and told.read_text() == "('a.py', 'data.log')"
 
 
 def test_links_that_lead_nowhere_and_sockets_do_not_end_a_run(tmp_path: Path) -> None:
