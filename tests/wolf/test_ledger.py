@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ HEADER = {"name": "test", "format": 1}
 
 WRITER = """
 import sys, random
+from contextlib import closing
 from pathlib import Path
 from population.variant import Variant
 from wolf.store.ledger import Ledger
@@ -578,3 +580,19 @@ def test_a_run_is_finished_until_it_is_opened_again(tmp_path: Path) -> None:
                 assert reading.finished is finished
         ledger.append([("finished", {})])
         assert ledger.finished
+
+
+def test_a_file_keeps_few_pages_in_memory_and_its_log_can_be_folded_in(tmp_path: Path) -> None:
+    """The faults of a disk in `tests/faults` say what becomes of a log that was not."""
+    path, log = tmp_path / "ledger.db", tmp_path / "ledger.db-wal"
+    with closing(database.connect(path)) as db:
+        database.make_tables(db)
+        database.add(db, (1, 0.0, "run", "{}", b"h"))
+        assert log.stat().st_size > 0
+        database.fold(db)
+        assert log.stat().st_size == 0
+        for one in (db, other := database.connect(path, read_only=True)):
+            assert one.execute("PRAGMA cache_size").fetchone() == (-database.CACHE,)
+        assert [*database.rows(other, 0)] == [(1, 0.0, "run", "{}", b"h")] and not [*database.rows(other, 1)]
+        other.close()
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
