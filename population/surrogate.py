@@ -25,9 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from population.distance import Floats, Metric
-from population.scale import Scale
-
-Array = NDArray[np.float64]
+from population.scale import Array, Scale
 
 MAX_POINTS = 300
 _WEIGHT_PRIOR = (0.9, 1.5)  # w_k of one part, shrinking with their number; standard deviation of log w_k

@@ -50,7 +50,7 @@ from wolf.workers.scratch import scratch
 from wolf.workers.slots import lease
 
 if TYPE_CHECKING:
-    from wolf.store.bodies import Body
+    from wolf.store.bodies import Body, Record
 
 RATING = "rating"  # what readers and panels measure, and people's votes can move
 WIDE = 8  # slots from which on a cohort wastes a fifth of the workers' time or more (benchmarks/scale.py)
@@ -188,7 +188,7 @@ def drive(
         def stopping() -> bool:
             return search.stop is not Stop.NO
 
-        def record(records: list[tuple[str, Body]]) -> None:
+        def record(records: list[Record]) -> None:
             for event in ledger.append(records):
                 for observer in observers:
                     observer(event)

@@ -10,7 +10,7 @@ from judges.base import Judge
 from population.evaluation import Evaluation
 from population.variant import Variant
 from wolf.errors import SetupError
-from wolf.store.bodies import Body, evaluated
+from wolf.store.bodies import Record, evaluated
 from wolf.store.events import Event
 
 
@@ -22,7 +22,7 @@ class Null:
         judge: Judge,
         seed: Variant,
         submit: Callable[[Variant], Future[Evaluation]],
-        record: Callable[[list[tuple[str, Body]]], None],
+        record: Callable[[list[Record]], None],
         past: Sequence[Event] = (),
     ) -> None:
         """Start the evaluation, unless the judge has no null candidate; `record` writes events down and shows them.

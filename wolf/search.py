@@ -25,7 +25,7 @@ from wolf.flight import Flight, Submit
 from wolf.llm.proposer import Proposer
 from wolf.memory import uncollected
 from wolf.store import bodies
-from wolf.store.bodies import Body
+from wolf.store.bodies import Body, Record
 from wolf.store.events import Event, Observer
 from wolf.store.ledger import Ledger
 from wolf.store.mentions import Mentions
@@ -37,8 +37,6 @@ from wolf.terms import Terms
 
 PAUSE = 0.02  # seconds between looks at whether an answer is here
 TICK = 0.2  # seconds between looks at whether a person wants to stop
-
-Record = tuple[str, Body]
 
 
 class Search:

@@ -21,7 +21,7 @@ from wolf.control.inbox import Inbox, Key, Letter
 from wolf.control.orders import AnyOrder, OrderError
 from wolf.control.stopping import Ending, Rules, Stop
 from wolf.store import bodies
-from wolf.store.bodies import Body
+from wolf.store.bodies import Body, Record
 from wolf.strategy.asks import Strategy
 from wolf.strategy.escape import Expedition
 
@@ -30,7 +30,6 @@ MOST_PINS = 12
 SEARCHING = ("veto", "pin", "free", "inject", "vote", "budget")  # orders that change the search
 LATE = ("memo", "instruction", "pin", "inject", "vote", "budget")  # orders that change nothing once the search is over
 
-Record = tuple[str, Body]
 Commit = Callable[[Sequence[Record], Sequence[Variant]], None]
 
 

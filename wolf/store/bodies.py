@@ -15,6 +15,7 @@ from wolf.strategy.escape import Expedition
 from wolf.strategy.gate import Crowning
 
 Body = dict[str, Any]
+Record = tuple[str, Body]  # an event that is to be written: its kind and its body
 
 PURPOSES = {str(purpose): purpose for purpose in Purpose}  # to call an enumeration takes three times as long
 STATUSES = {str(status): status for status in Status}
@@ -93,9 +94,7 @@ def told(ask: Ask, evaluation: Evaluation, outcome: Outcome | None, standing: Bo
             "evaluation": evaluated(evaluation), "admission": done, **standing}  # fmt: skip
 
 
-def taken(
-    ask: Ask, evaluation: Evaluation, outcome: Outcome | None, standing: Body, goal: Goal
-) -> list[tuple[str, Body]]:
+def taken(ask: Ask, evaluation: Evaluation, outcome: Outcome | None, standing: Body, goal: Goal) -> list[Record]:
     """The events about an evaluation that was taken in."""
     records = [("told", told(ask, evaluation, outcome, standing))]
     if outcome and outcome.crowning:

@@ -12,7 +12,8 @@ import numpy as np
 from population.distance import Floats
 from population.knobs import Space
 from population.pool import Population
-from population.surrogate import Array, Hyper, Surrogate
+from population.scale import Array
+from population.surrogate import Hyper, Surrogate
 from wolf.strategy.operators import Draft
 
 POOL = 150  # drafts per ask

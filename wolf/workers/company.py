@@ -17,7 +17,7 @@ from statistics import stdev
 
 from population.evaluation import Evaluation
 from population.variant import Variant
-from wolf.store.bodies import Body, evaluated, to_evaluation
+from wolf.store.bodies import Record, evaluated, to_evaluation
 from wolf.store.events import Event
 from wolf.workers.local import Job
 
@@ -33,7 +33,7 @@ class Company:
         seed: Variant,
         slots: int,
         submit: Callable[[Job], Future[Evaluation]],
-        record: Callable[[list[tuple[str, Body]]], None],
+        record: Callable[[list[Record]], None],
         stopping: Callable[[], bool] = lambda: False,
         past: Sequence[Event] = (),
     ) -> None:
