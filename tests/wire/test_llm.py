@@ -90,7 +90,7 @@ def test_no_connection_is_not_billed(url):
 
 
 def test_the_key_is_in_no_message(monkeypatch):
-    monkeypatch.setattr("wolf.llm.client._take_key", lambda: "sk-secret")
+    monkeypatch.setattr("wolf.llm.client.key", lambda: "sk-secret")
     monkeypatch.setitem(FAULTS, "echo", lambda handler, said, stream: _echo(handler))
     found, log = attempt("echo", True)
     assert "sk-secret" in str(log[0].headers)

@@ -68,7 +68,7 @@ def test_a_ceiling_is_demanded(toy):
 
 
 def test_a_model_without_a_key_is_refused_with_a_sentence(toy, monkeypatch):
-    monkeypatch.setattr("wolf.llm.client._take_key", lambda: None)
+    monkeypatch.setattr("wolf.llm.client.key", lambda: None)
     for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SetupError, match="set ANTHROPIC_API_KEY"):
@@ -80,7 +80,7 @@ def test_a_model_without_a_key_is_refused_with_a_sentence(toy, monkeypatch):
 
 
 def test_without_an_address_the_environment_has_it_each_time_and_then_no_key_is_needed(toy, monkeypatch):
-    monkeypatch.setattr("wolf.llm.client._take_key", lambda: None)
+    monkeypatch.setattr("wolf.llm.client.key", lambda: None)
     monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
     said = config(toy, "{models: [mine], prices: {mine: {input: 0, output: 0}}}").llm
     for _ in range(2):

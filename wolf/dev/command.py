@@ -1,4 +1,4 @@
-"""`wolf dev fake-llm`: a model for those who have no key, or want to see what happens when one misbehaves."""
+"""`wolf dev`: a model for those who have no key, or want to see one misbehave, and the replay of a run."""
 
 from __future__ import annotations
 

@@ -205,13 +205,9 @@ class Remote:
         return body, stream.response.headers.get("request-id", "")
 
 
+@cache
 def key() -> str | None:
     """The API key, taken out of the environment on first use so that no child process inherits it."""
-    return _take_key()
-
-
-@cache
-def _take_key() -> str | None:
     return os.environ.pop("ANTHROPIC_API_KEY", None)
 
 
@@ -327,5 +323,5 @@ def _retry_after(said: str | None) -> float | None:
 def _clean(message: str) -> str:
     """One line without the key, at most 300 characters."""
     text = " ".join(message.split())
-    secret = _take_key()
+    secret = key()
     return (text.replace(secret, "[key]") if secret else text)[:300]

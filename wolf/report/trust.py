@@ -18,7 +18,7 @@ TRUST = {
     "declared": "computed by code that you declared trustworthy (trust: declared)",
     "reported": "believed as the command printed it (trust: reported)",
 }
-TEXTS = {
+OPINIONS = {  # by kind of judge
     "reader": "the opinion of models of what people chose; no score of the text's own",
     "panel": "worked out by our code from the rankings of its judges; see what is said of each below",
 }
@@ -35,7 +35,7 @@ def trust(run: Run, digits: int) -> list[tuple[str, str]]:
     """(what it is about, what can be said), the heaviest first."""
     head = run.header
     facts = [
-        ("scores", f"{head.judge}: {TEXTS.get(head.judge) or TRUST.get(head.trust, 'not recorded')}"),
+        ("scores", f"{head.judge}: {OPINIONS.get(head.judge) or TRUST.get(head.trust, 'not recorded')}"),
         ("sandbox", "; ".join(_sandbox(level, after) for after, level in run.sandboxes.items())),
         ("audits", _audits(run)),
         ("null candidate", _null(run, digits)),

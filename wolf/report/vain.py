@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wolf.reading.lines import what_changed
+from wolf.reading.lines import first_asks, what_changed
 from wolf.reading.proposals import Tally
 from wolf.reading.records import Run
 from wolf.reading.rows import Asked, Told
@@ -72,7 +72,7 @@ def _earnings(run: Run, names: Callable[[Told, Asked | None], list[str]]) -> lis
 
 def closest(run: Run) -> list[dict[str, Any]]:
     """The closest misses: who, how far behind the champion, and what it changed."""
-    asked = {ask.variant: ask for ask in reversed(run.asked.values())}
+    asked = first_asks(run)
     found = []
     for id in misses(run):
         gain = run.gain(run.champion or "", id)
