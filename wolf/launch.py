@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
@@ -147,8 +148,8 @@ def drive(
     Raises:
         SetupError: if what the workers need is not here, or another run holds it.
     """
-    root = Target.of(config.target).root
-    seed_variant = ledger.variant(next(ledger.events()).body["seed_variant"])
+    target, header = Target.of(config.target), next(ledger.events()).body
+    root, seed_variant = target.root, ledger.variant(header["seed_variant"])
     searching = strategy(config, seed_variant, ledger.variant)
 
     with (
@@ -230,7 +231,11 @@ def drive(
 
         with heeded(stop, say):
             try:
-                return search.run(witnesses)
+                ended = search.run(witnesses)
+                runs_here = config.workers.kind == "local" and config.judge.name != RATING
+                if runs_here:
+                    _edited(target, ledger.run_dir, header["target"], say)
+                return ended
             except (LedgerError, OSError):  # there is nowhere to write it
                 raise
             except Exception as error:
@@ -242,6 +247,15 @@ def drive(
                     proposer.hang_up()
                 if search.stop is Stop.NOW:
                     workers.close(kill=True)
+
+
+def _edited(target: Target, run_dir: Path, known: str, say: Callable[[str], None]) -> None:
+    with suppress(OSError):  # the run is over, and what cannot be read says nothing
+        if changed := target.changed(run_dir, known):
+            say(
+                f"WARNING: {changed} while the run went on; evaluations after that ran with what is there now, so "
+                "their scores may not compare with those before"
+            )
 
 
 def _reason(error: Exception) -> str:

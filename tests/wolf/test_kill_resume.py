@@ -268,6 +268,7 @@ def test_neither_its_log_nor_what_is_exported_into_the_target_keeps_a_run_from_b
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
     assert "night.log" not in json.loads((run / "frozen.json").read_text())
+    assert "WARNING" not in (wolf.folder / "slow" / "night.log").read_text()
     assert wolf.run("export", str(run), "--best", "slow/best")[0] == 0
     (wolf.folder / "slow" / "slow.py").write_text("# another judge\n")
     code, _, err = wolf.run("resume", str(run))
@@ -275,6 +276,19 @@ def test_neither_its_log_nor_what_is_exported_into_the_target_keeps_a_run_from_b
     (wolf.folder / "slow" / "slow.py").write_text(judge)
     code, out, err = wolf.run("resume", str(run), "--json")
     assert (code, lines(out)[-1]["event"]) == (0, "finished"), err
+
+
+def test_what_was_edited_while_a_run_went_on_is_named_at_its_end(wolf, slow) -> None:
+    judge = SLOW.replace("30", "0.3")
+    (wolf.folder / "slow" / "slow.py").write_text(judge)
+    process = wolf.start("run", slow)
+    run = wolf.ledger()
+    wait_until(lambda: events(run) > 6)
+    (wolf.folder / "slow" / "slow.py").write_text(judge + "# edited\n")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "have changed: slow.py (changed) while the run went on" in out + err
 
 
 def test_opened_again_and_killed_at_any_instant_it_ends_as_if_never_killed(wolf) -> None:
