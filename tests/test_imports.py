@@ -1,6 +1,8 @@
 """Imports run one way: wolf -> judges -> population; train_target imports nothing of ours."""
 
 import ast
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -71,3 +73,9 @@ def test_population_knows_no_clock_no_network_and_no_terminal() -> None:
 def test_no_file_is_longer_than_400_lines() -> None:
     long = {str(p.relative_to(ROOT)): n for d in OURS for p in files(d) if (n := len(p.read_text().splitlines())) > 400}
     assert not long
+
+
+def test_what_the_package_offers_is_listed_before_it_is_used() -> None:
+    code = "import sys, wolf; print('load_run' in dir(wolf), 'wolf.reading.records' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

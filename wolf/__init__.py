@@ -69,3 +69,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'wolf' has no attribute {name!r}")
     module, _, attribute = _WHERE[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]
