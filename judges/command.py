@@ -36,6 +36,7 @@ from population.evaluation import Evaluation, Goal, Status
 from population.variant import Variant
 
 MOST_METRICS = 50
+MOST_SCORE = 1e100  # of larger ones neither squares nor sums can be relied on to be numbers
 SHELL = {"|", "||", "&", "&&", ";", ">", ">>", "<", "2>&1"}
 DENIED, FILE = "ermission denied", re.compile(r"[\w./+-]+")
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
@@ -248,8 +249,10 @@ class CommandJudge(JudgeConfig):
                 status = _why(finished, Status.CRASHED)
                 return answer(status, feedback=_feedback("it failed", finished))
             readings.append(read_metrics(finished.stdout))
-            if not math.isfinite(readings[-1].get(self.metric, math.nan)):
+            score = readings[-1].get(self.metric, math.nan)
+            if not abs(score) <= MOST_SCORE:
                 value = readings[-1].get(self.metric, self._absent(finished.stdout))
+                value = f"{score:.3g}, too large to reckon with" if math.isfinite(score) else value
                 return answer(Status.INVALID, feedback=_feedback(f"{self.metric} is {value}", finished))
         return self._verdict(answer, readings, finished)
 
@@ -266,7 +269,7 @@ class CommandJudge(JudgeConfig):
         wanted = sorted(medians, key=lambda name: name not in self.constraints)  # stable: the order of printing
         metrics = dict(islice(((name, medians[name]) for name in wanted if math.isfinite(medians[name])), MOST_METRICS))
         for name, constraint in self.constraints.items():
-            if wrong := constraint.broken_by(medians.get(name)):
+            if wrong := constraint.broken_by(score if name == self.metric else medians.get(name)):
                 return answer(Status.INVALID, metrics=metrics, feedback=_feedback(f"{name} {wrong}", finished))
         return answer(Status.OK, score, metrics)
 

@@ -90,6 +90,7 @@ def test_the_last_line_wins_and_other_numbers_are_kept(tmp_path: Path) -> None:
             "loss is missing: no line `name: number` on stdout has this name; the nearest is `loss: 5%`",
         ),
         ("echo loss: nan", Status.INVALID, "loss is nan"),
+        ("echo loss: -1.7e308", Status.INVALID, "loss is -1.7e+308, too large to reckon with"),
         ("echo loss: -inf", Status.INVALID, "loss is -inf"),
         ("echo loss: 1 >&2", Status.INVALID, "loss is missing"),
         ("echo loss: 1; sleep 60", Status.TIMEOUT, "it failed (killed after 1 s)"),
@@ -131,6 +132,12 @@ def test_constraints(tmp_path: Path, bounds: dict[str, float], feedback: str) ->
     evaluation = evaluate(judge(constraints={"mb": bounds}), tmp_path, "echo loss: 1; echo mb: 5")
     assert evaluation.ok == (not feedback)
     assert evaluation.feedback.startswith(feedback)
+
+
+def test_the_metric_itself_may_have_bounds(tmp_path: Path) -> None:
+    bounded = judge(constraints={"loss": {"min": 2}})
+    assert evaluate(bounded, tmp_path, "echo loss: 1").feedback.startswith("loss is 1, below 2")
+    assert evaluate(bounded, tmp_path, "echo loss: 3").score == 3
 
 
 def test_a_constrained_metric_must_be_printed(tmp_path: Path) -> None:
