@@ -160,6 +160,20 @@ def test_check_says_which_ranges_are_guesses_and_how_to_fix_a_knob(here: Path) -
     assert " N " not in fixed and "guess" not in fixed and "BLOCK" in fixed
 
 
+def test_check_says_which_comments_with_a_range_have_no_effect(here: Path) -> None:
+    text = "#define N 4 // knob: 1 .. 8\nstatic int k = 3; /* knob: 1 .. 9 */\n"
+    text += "const double LR = 1e-3; /* knob: 1e-5 .. 1 log */\n"
+    (here / "a.c").write_text(text)
+    (here / "t.yaml").write_text(
+        "target: {root: ., files: [a.c]}\njudge: {kind: command, run: [cat, a.c], metric: loss}\n"
+        "budget: {evaluations: 2}\n"
+    )
+    out = wolf("check", "t.yaml").stdout
+    assert "a.c, line 2: `knob: 1 .. 9 */` has no effect" in out and out.count("has no effect") == 1
+    for preset in ("task.yaml", "knobs", "speed", "val_bpb_cpu", "headline"):
+        assert "has no effect" not in wolf("check", preset).stdout
+
+
 def test_check_says_what_a_single_fresh_seed_is_worth(here: Path) -> None:
     assert "one fresh reading has no interval" in wolf("check", "task.yaml", "confirm.seeds=1").stdout
     assert "one fresh reading" not in wolf("check", "task.yaml", "confirm.seeds=2").stdout

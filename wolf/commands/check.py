@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 COLONLESS = re.compile(r"#\s*knobs?\s+(\S+\s*\.\.\s*\S.*)")
+RANGE = re.compile(r"(?:#|//|/\*|--|;)\s*knob:\s*(\S.*)")
 ABSENT = "(only in templates)"
 
 
@@ -108,6 +109,18 @@ def _colonless(files: Mapping[str, str]) -> Iterator[str]:
             if slip := COLONLESS.search(said):
                 wrong, right = line(slip[0]), line(slip[1])
                 yield f"{name}, line {number}: `{wrong}` says nothing without a colon: write `# knob: {right}`"
+
+
+def _idle(files: Mapping[str, str]) -> Iterator[str]:
+    """Says of comments with the range of a knob that they stand behind none."""
+    from population.readers import read
+
+    for name, text in files.items():
+        heard = {site.comment for site in read(name, text) if site.comment}
+        for number, said in enumerate(text.splitlines(), 1):
+            if (found := RANGE.search(said)) and not any(found[1].startswith(comment) for comment in heard):
+                what = line(found[1], 40)
+                yield f"{name}, line {number}: `knob: {what}` has no effect: no constant stands before it"
 
 
 def _own_judge(judge: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[str]:
@@ -232,6 +245,7 @@ def plan(config: Config) -> Plan:
             *config.judge.notes,
             *_unparsed(files),
             *_colonless(files),
+            *_idle(files),
             *_own_judge(data["judge"], files),
             *_refused(config, genome, space, target.root),
             *_alone(config),
