@@ -211,6 +211,14 @@ def drive(
         if config.check_in is not None:
             watching.append(Secretary(ledger.run_dir))
         checks = config.check_in
+
+        def edited() -> str:
+            """What somebody has changed under the candidates that run here; what cannot be read says nothing."""
+            with suppress(OSError):
+                if config.workers.kind == "local" and config.judge.name != RATING:
+                    return target.changed(ledger.run_dir, header["target"])
+            return ""
+
         search = Search(
             searching,
             submit,
@@ -222,6 +230,7 @@ def drive(
             able=Able(config.llm is not None, config.judge.name == RATING, config.search.mode == "cohort"),
             sameness=sameness,
             checks=CheckIns(checks.every, checks.seconds, checks.show) if checks else None,
+            edited=edited,
         )
 
         def stop(number: int) -> bool:
@@ -232,9 +241,8 @@ def drive(
         with heeded(stop, say):
             try:
                 ended = search.run(witnesses)
-                runs_here = config.workers.kind == "local" and config.judge.name != RATING
-                if runs_here:
-                    _edited(target, ledger.run_dir, header["target"], say)
+                if ended is None and (said := edited()):
+                    say(f"WARNING: {said}; `wolf resume` will want them back")
                 return ended
             except (LedgerError, OSError):  # there is nowhere to write it
                 raise
@@ -247,15 +255,6 @@ def drive(
                     proposer.hang_up()
                 if search.stop is Stop.NOW:
                     workers.close(kill=True)
-
-
-def _edited(target: Target, run_dir: Path, known: str, say: Callable[[str], None]) -> None:
-    with suppress(OSError):  # the run is over, and what cannot be read says nothing
-        if changed := target.changed(run_dir, known):
-            say(
-                f"WARNING: {changed} while the run went on; evaluations after that ran with what is there now, so "
-                "their scores may not compare with those before"
-            )
 
 
 def _reason(error: Exception) -> str:

@@ -55,8 +55,10 @@ class Search:
         able: Able | None = None,
         sameness: Sameness | None = None,
         checks: CheckIns | None = None,
+        edited: Callable[[], str] = str,
     ) -> None:
-        """Wire the parts; nothing happens before `run`."""
+        """Wire the parts; nothing happens before `run`. `edited` says what has become of the frozen files meanwhile."""
+        self._edited = edited
         self._strategy = strategy
         self._ledger = ledger
         self._terms = terms
@@ -95,7 +97,7 @@ class Search:
             self._proposer.finish(self._commit)
         made = Summary(self._strategy, self._terms.goal, self._terms.seed_variant.id, self._confirmation)
         reason = self._ended.reason if self._ended else "the budget is spent"
-        summary = made.body(self._ledger, self._evaluations, self._pace.seconds, reason)
+        summary = made.body(self._ledger, self._evaluations, self._pace.seconds, reason, self._edited())
         self._commit([("finished", summary)])
         return summary
 

@@ -30,8 +30,8 @@ class Summary:
     seed_variant: str
     confirmation: Confirmation
 
-    def body(self, ledger: Ledger, evaluations: int, seconds: float, reason: str) -> Body:
-        """All of it."""
+    def body(self, ledger: Ledger, evaluations: int, seconds: float, reason: str, edited: str) -> Body:
+        """All of it. `edited` says what somebody has changed of the frozen files since the run began."""
         champion = self.strategy.champion or self.seed_variant
         lead = self._gain(champion)
         trips = self.strategy.escape.expeditions
@@ -51,11 +51,12 @@ class Summary:
             "noise": self.strategy.population.noise,
             "seconds": seconds,
             "reason": reason,
+            "edited": edited,
         }
         failed = any(
             len(self.confirmation.losses(one)) < self.confirmation.count for one in (champion, self.seed_variant)
         )
-        return {**said, "warning": _warning(ledger, said, failed)}
+        return {**said, "warning": _warning(ledger, said, failed or bool(edited))}
 
     def _gain(self, champion: str) -> Gain | None:
         """The champion's lead over the seed on fresh seeds; without an interval where readings never vary.
@@ -90,13 +91,13 @@ class Summary:
                 "fresh": fresh}  # fmt: skip
 
 
-def _warning(ledger: Ledger, finished: Body, failed: bool) -> str:
+def _warning(ledger: Ledger, finished: Body, certain: bool) -> str:
     """What there is against the champion, as everybody says it who reads the run; empty for nothing."""
     from wolf.reading.records import Run
     from wolf.reading.rows import TEXTS
     from wolf.reading.verdict import verdict
 
-    if not failed and next(ledger.events()).body.get("judge") not in TEXTS:
+    if not certain and next(ledger.events()).body.get("judge") not in TEXTS:
         return ""
     events = [*ledger.events()]
     return verdict(Run.of([*events, structs.replace(events[-1], kind="finished", body=finished)])).warning

@@ -288,7 +288,22 @@ def test_what_was_edited_while_a_run_went_on_is_named_at_its_end(wolf, slow) -> 
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "have changed: slow.py (changed) while the run went on" in out + err
+    assert "have changed: slow.py (changed); `wolf resume` will want them back" in out + err
+
+
+def test_and_is_held_against_its_champion(wolf, slow) -> None:
+    judge = SLOW.replace("30", "0.1")
+    (wolf.folder / "slow" / "slow.py").write_text(judge)
+    process = wolf.start("run", slow, "budget.evaluations=20")
+    run = wolf.ledger()
+    wait_until(lambda: events(run) > 6)
+    (wolf.folder / "slow" / "slow.py").write_text(judge + "# edited\n")
+    said = "have changed: slow.py (changed) while the run went on"
+    shown = " ".join("".join(process.communicate(timeout=120)).split())
+    assert process.returncode == 0 and said in shown
+    final = load_run(run).final or {}
+    assert said in final["warning"] and final["edited"] in final["warning"]
+    assert said in " ".join(wolf.run("audit", str(run))[1].split())
 
 
 def test_opened_again_and_killed_at_any_instant_it_ends_as_if_never_killed(wolf) -> None:

@@ -31,8 +31,8 @@ class Verdict:
         sentence: the outcome in one sentence, with its interval; then the warning, if there is one.
         fresh: whether it rests on fresh seeds. If not, it rests on the scores that the champion was picked by.
         gain: champion over seed.
-        warning: that fresh readings of champion or seed failed, or that the hold-out confirms less than half of the
-            gain that the judges see; else empty.
+        warning: that fresh readings of champion or seed failed, that frozen files were edited while the run went on, or
+            that the hold-out confirms less than half of the gain that the judges see; else empty.
     """
 
     kind: str
@@ -68,7 +68,7 @@ def _found(run: Run) -> Verdict:
         sentence = f"Nothing {surely}better than the seed was found: the seed is the champion."
         return Verdict("seed", sentence, fresh, None)
     failed = _failed(run)
-    warned = ". ".join(filter(None, (failed, _warning(run))))
+    warned = ". ".join(filter(None, (failed, _edited(run), _warning(run))))
     if failed and not fresh:
         return Verdict("none", f"Nothing is confirmed. {warned}.", False, None, warned)
     gain = confirmed or run.gain(champion, seed)
@@ -102,6 +102,11 @@ def _failed(run: Run) -> str:
             parts.append(f"{len(failed)} of {len(told)} fresh readings of the {name}")
             why = why or failed[-1].failure
     return f"WARNING: {' and '.join(parts)} failed and do not count ({why})" if parts else ""
+
+
+def _edited(run: Run) -> str:
+    said = (run.final or {}).get("edited", "")
+    return f"WARNING: {said} while the run went on: scores before and after that may not compare" if said else ""
 
 
 def _warning(run: Run) -> str:
