@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from population.variant import Variant
 from wolf import cli
+from wolf.commands.audit import readings
 from wolf.commands.export import export
 from wolf.commands.reading import diff, show, top, tree
 from wolf.errors import SetupError, UsageError
@@ -321,6 +322,13 @@ def test_a_place_that_cannot_be_written_is_one_sentence(wolf: Call, tmp_path: Pa
 def test_a_count_is_one_at_least(arguments: list[str]) -> None:
     result = CliRunner().invoke(cli.main, arguments)
     assert result.exit_code == 2 and "expected a whole number of at least 1, found" in result.output
+
+
+@pytest.mark.parametrize(("locked", "advice"), [(True, "wolf tell runs/x finish"), (False, "wolf resume runs/x")])
+def test_what_is_not_finished_is_not_audited(story: Callable[..., list[Event]], locked: bool, advice: str) -> None:
+    run = Run.of(story(end=""), path=Path("runs/x"), locked=locked)
+    with pytest.raises(UsageError, match=f"runs/x is not finished; `{advice}`"):
+        readings(run, 1)
 
 
 def test_a_run_half_named_is_found_in_the_complaint(wolf: Call) -> None:

@@ -49,7 +49,13 @@ def readings(run: Run, count: int) -> list[Told]:
         UsageError: if the run is not finished, its champion has no score, or language models gave it.
     """
     if run.final is None:
-        raise UsageError(f"{run.path} is not finished; `wolf resume {quote(str(run.path))}` goes on with it")
+        typed = quote(str(run.path))
+        more = (
+            f"`wolf tell {typed} finish` ends its search now"
+            if run.locked
+            else f"`wolf resume {typed}` goes on with it"
+        )
+        raise UsageError(f"{run.path} is not finished; {more}")
     if judged_by_models(run.events):
         raise UsageError(
             f"{run.path} was judged by language models, which are asked once; `wolf finalists {quote(str(run.path))}` "
