@@ -95,7 +95,7 @@ train-readers: setup  ## train the shipped readers of headlines and arguments ag
 faults: setup  ## the fault matrix of docs/faults.md, every point of it (about an hour)
 	nice $(BIN)/python -m pytest -q -m '' tests/faults
 
-soak: setup  ## 2,000 evaluations in which everything goes wrong (over an hour, a third of a core)
+soak: setup  ## 2,000 evaluations in which everything goes wrong (two hours, a third of a core)
 	nice $(BIN)/python benchmarks/soak.py
 
 $(VENV)/.measured: $(VENV)/.ready

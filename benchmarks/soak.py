@@ -1,6 +1,6 @@
-"""A long night in an hour: a run in which everything goes wrong at once, and what it left behind.
+"""A long night in two hours: a run in which everything goes wrong at once, and what it left behind.
 
-    python benchmarks/soak.py [--evaluations 2000] [--sleep 5] [--kills 0.05] [--keep]
+    python benchmarks/soak.py [--evaluations 2000] [--sleep 10] [--kills 0.05] [--keep]
     python benchmarks/soak.py --samples FOLDER      what a soak that was kept says of memory, once more
 
 Each kind of fault strikes 5 % of the evaluations (the candidate crashes, is killed, hangs and ignores SIGTERM, leaves a
@@ -10,6 +10,9 @@ length, HTML), or the search itself: it is killed with SIGKILL (one time in five
 SIGINT) once for every 20 evaluations, and resumed. All those kills come in the first part, so that the second is one
 process that lives long enough for its memory to have a slope; near the end one more kill tells what a fresh process
 needs.
+
+The slope is one per hour, and a search knows half a kilobyte more with each evaluation: it is steeper at a higher pace
+(`--sleep 5` takes an hour).
 
 How fast memory grows is the median of the slopes between all pairs of looks (Theil and Sen): now and then a look falls
 into a moment in which the search's model needs megabytes, and a few of them decide a line of least squares, which is
@@ -225,7 +228,7 @@ def main() -> int:
     """Run it and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--evaluations", type=int, default=2000)
-    parser.add_argument("--sleep", type=float, default=5.0, help="seconds that an evaluation sleeps at most")
+    parser.add_argument("--sleep", type=float, default=10.0, help="seconds that an evaluation sleeps at most")
     parser.add_argument("--kills", type=float, default=0.05, help="of the search, per evaluation")
     parser.add_argument("--keep", action="store_true", help="do not remove the folder when all is well")
     parser.add_argument("--samples", type=Path, metavar="FOLDER", help="print what a soak kept there says of memory")
