@@ -63,7 +63,7 @@ def lay_out(
 def tree(root: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The files of a target (see `lay_out`), relative to `root`, sorted. Listed once per process."""
     found = _tracked(root) or _walk(root, root)
-    names = {name for name in found if not any(fnmatch(os.path.basename(name), glob) for glob in PASSING)}
+    names = {name for name in found if not passing(name)}
     for glob in include:
         names.update(str(path.relative_to(root)) for path in root.glob(glob) if not path.is_dir())
     logs = _logs()
@@ -72,6 +72,11 @@ def tree(root: Path, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (
     return tuple(
         sorted(name for name in names if not name.startswith(runs) and not any(fnmatch(name, glob) for glob in exclude))
     )
+
+
+def passing(name: str) -> bool:
+    """Whether a file is an editor's or the system's, and may be gone before the run ends."""
+    return any(fnmatch(os.path.basename(name), glob) for glob in PASSING)
 
 
 def _printed_to(path: Path, logs: list[os.stat_result]) -> bool:
@@ -84,15 +89,18 @@ def _printed_to(path: Path, logs: list[os.stat_result]) -> bool:
 
 def _logs() -> list[os.stat_result]:
     """Where this process prints to, and the files of whoever reads that: `wolf run task.yaml > log`, `| tee log`."""
-    ends = [os.fstat(stream) for stream in (1, 2) if os.path.exists(f"/proc/self/fd/{stream}")]
+    ends = []
+    for stream in (1, 2):
+        with suppress(OSError):  # it is closed
+            ends.append(os.fstat(stream))
     pipes = {end.st_ino for end in ends if stat.S_ISFIFO(end.st_mode)}
-    for process in os.listdir("/proc") if pipes else ():
+    for process in os.listdir("/proc") if pipes and os.path.isdir("/proc") else ():
         if process.isdigit() and int(process) != os.getpid():
             with suppress(OSError):  # it has ended, or is somebody else's
                 theirs = [(end, _mode(process, fd)) for fd in os.listdir(f"/proc/{process}/fd")
                           if (end := _stat(f"/proc/{process}/fd/{fd}"))]  # fmt: skip
                 if any(end.st_ino in pipes and mode == os.O_RDONLY for end, mode in theirs):
-                    ends += [end for end, mode in theirs if stat.S_ISREG(end.st_mode) and mode != os.O_RDONLY]
+                    ends += [end for end, mode in theirs if stat.S_ISREG(end.st_mode) and mode == os.O_WRONLY]
     return ends
 
 

@@ -31,6 +31,7 @@ from wolf.null import Null
 from wolf.proposing import proposing
 from wolf.reading.records import Run
 from wolf.reading.reopening import objection
+from wolf.reading.rows import TEXTS
 from wolf.search import Search
 from wolf.settings.config import Config
 from wolf.settings.target import Target
@@ -53,7 +54,6 @@ from wolf.workers.slots import lease
 if TYPE_CHECKING:
     from wolf.store.bodies import Body, Record
 
-RATING = "rating"  # what readers and panels measure, and people's votes can move
 WIDE = 8  # slots from which on a cohort wastes a fifth of the workers' time or more (benchmarks/scale.py)
 FEW_KNOBS = 4  # with fewer, `statements: auto` lets perturbations touch the code itself
 
@@ -215,7 +215,7 @@ def drive(
         def edited() -> str:
             """What somebody has changed under the candidates that run here; what cannot be read says nothing."""
             with suppress(OSError):
-                if config.workers.kind == "local" and config.judge.name != RATING:
+                if config.workers.kind == "local" and header.get("judge") not in TEXTS:
                     return target.changed(ledger.run_dir, header["target"])
             return ""
 
@@ -227,7 +227,7 @@ def drive(
             terms(config, seed_variant, level),
             observers=watching,
             proposer=proposer,
-            able=Able(config.llm is not None, config.judge.name == RATING, config.search.mode == "cohort"),
+            able=Able(config.llm is not None, header.get("judge") in TEXTS, config.search.mode == "cohort"),
             sameness=sameness,
             checks=CheckIns(checks.every, checks.seconds, checks.show) if checks else None,
             edited=edited,

@@ -343,3 +343,14 @@ def test_megabytes_of_lines_are_never_all_there_at_once() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("mode", "left_out"), [("w", True), ("r+", False)])
+def test_of_whoever_reads_our_pipe_only_what_it_writes_is_a_log(tmp_path: Path, mode: str, left_out: bool) -> None:
+    """This process reads the pipe; a notebook that starts a run may hold its data open, too."""
+    (tmp_path / "file.txt").write_text("data")
+    command = [sys.executable, "-c", "import sys; from judges.workspace import tree; from pathlib import Path; "
+               "print('file.txt' in tree(Path(sys.argv[1])))", str(tmp_path)]  # fmt: skip
+    with (tmp_path / "file.txt").open(mode):
+        said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    assert said == f"{not left_out}\n"

@@ -175,6 +175,13 @@ def test_a_run_that_its_model_would_not_serve_says_so_and_goes_on_once_it_does(t
     assert load_run(ledger.run_dir).status == "finished"
 
 
+def test_each_summary_comes_when_enough_was_told(toy, run):
+    events, _, _ = run(toy, competent({}), "workers.slots=4", "llm.explain=5", "budget={evaluations: 48, usd: 50}")
+    asked = {body["call"]: body["about"]["at"] for body in calls(events, "reserved") + calls(events, "waiting")
+             if body.get("purpose") == "llm:explain"}  # fmt: skip
+    assert [*asked.values()][:6] == [8, 12, 16, 20, 28, 32], "the first batch after each five evaluations"
+
+
 def test_the_ceiling_holds_and_the_search_goes_on_without_models(toy, run):
     events, finished, _ = run(toy, competent({}), "budget.usd=0.3")
     spent = sum(body.get("cost", 0.0) for body in calls(events, "answered") + calls(events, "failed"))

@@ -308,6 +308,22 @@ def test_target_reads_the_memo_anew_and_hashes_what_is_frozen(project: Path) -> 
     assert target.tree_hash() != before
 
 
+def test_a_frozen_file_that_no_copy_would_have_any_more_is_named(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads what this process prints writes to it."""
+    (tmp_path / "run").mkdir()
+    (project / "data.txt").write_text("old")
+    (project / "data.txt~").write_text("an older version froze it, and it never mattered")
+    target = Target.of(load(str(project / "task.yaml")).target)
+    tree.cache_clear()
+    target.note(tmp_path / "run")
+    known, log = target.tree_hash(), (project / "data.txt").stat()
+    monkeypatch.setattr("judges.workspace._logs", lambda: [log])
+    tree.cache_clear()
+    assert target.changed(tmp_path / "run", known).endswith("have changed: data.txt (gone)")
+
+
 def test_files_that_have_come_since_do_not_count_and_others_are_named(project: Path, tmp_path: Path) -> None:
     run = tmp_path / "elsewhere"
     run.mkdir()

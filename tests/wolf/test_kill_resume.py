@@ -291,7 +291,9 @@ def test_what_was_edited_while_a_run_went_on_is_named_at_its_end(wolf, slow) -> 
     assert "have changed: slow.py (changed); `wolf resume` will want them back" in out + err
 
 
-def test_and_is_held_against_its_champion(wolf, slow) -> None:
+def test_and_is_held_against_its_champion_whatever_the_metric_is_called(wolf, slow) -> None:
+    config = wolf.folder / slow
+    config.write_text(config.read_text().replace("metric: loss", "metric: rating"))
     judge = SLOW.replace("30", "0.1")
     (wolf.folder / "slow" / "slow.py").write_text(judge)
     process = wolf.start("run", slow, "budget.evaluations=20")

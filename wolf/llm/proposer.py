@@ -290,7 +290,7 @@ class Proposer:
     def _summary(self, ordinal: int) -> None:
         """A summary of what was learnt, every so many evaluations."""
         made = sum(call.prompt.purpose == EXPLAIN for call in self._calls.calls)
-        made += sum(made.purpose == EXPLAIN for made in self._stock.made.values())
+        made += sum(made.purpose == EXPLAIN and made.call is None for made in self._stock.made.values())
         if self._config.explain and self._told >= self._config.explain * (made + 1):
             rng = stream(self._setting.seed, len(self._calls.calls), "llm call")
             self._call(ordinal, EXPLAIN, self._population.incumbent or "", None, rng)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from judges.workspace import tree
+from judges.workspace import passing, tree
 from population.genome import Genome
 from population.knobs import Space
 from population.literals import Value
@@ -104,7 +104,7 @@ class Target:
             return f"the files of the target, {self.root}, are gone"
         try:
             before: dict[str, str] = json.loads((run_dir / FROZEN).read_text("utf-8"))
-            if self.tree_hash(before) == known:
+            if self.tree_hash(before) == known and not self._left_out(before):
                 return ""
             now = dict.fromkeys(before) | self.frozen()
         except (OSError, ValueError, TypeError):
@@ -112,6 +112,11 @@ class Target:
         names = [f"{name} ({'changed' if now[name] else 'gone'})" for name in before if now[name] != before[name]]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         return f"frozen files of {self.root} have changed: {', '.join(names[:3]) or FROZEN}{more}"
+
+    def _left_out(self, names: Collection[str]) -> bool:
+        """Whether one of these files is here and no copy would have it: somebody's log now. Editors' never matter."""
+        copied = {*tree(self.root)}
+        return any(name not in copied and not passing(name) and (self.root / name).is_file() for name in names)
 
     def _frozen(self, names: Collection[str] | None = None) -> Iterator[tuple[str, bytes]]:
         for name in tree(self.root) if names is None else sorted(names):
