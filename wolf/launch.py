@@ -150,6 +150,7 @@ def drive(
     """
     target, header = Target.of(config.target), next(ledger.events()).body
     root, seed_variant = target.root, ledger.variant(header["seed_variant"])
+    texts = header.get("judge") in TEXTS
     searching = strategy(config, seed_variant, ledger.variant)
 
     with (
@@ -215,7 +216,7 @@ def drive(
         def edited() -> str:
             """What somebody has changed under the candidates that run here; what cannot be read says nothing."""
             with suppress(OSError):
-                if config.workers.kind == "local" and header.get("judge") not in TEXTS:
+                if config.workers.kind == "local" and not texts:
                     return target.changed(ledger.run_dir, header["target"])
             return ""
 
@@ -227,7 +228,7 @@ def drive(
             terms(config, seed_variant, level),
             observers=watching,
             proposer=proposer,
-            able=Able(config.llm is not None, header.get("judge") in TEXTS, config.search.mode == "cohort"),
+            able=Able(config.llm is not None, texts, config.search.mode == "cohort"),
             sameness=sameness,
             checks=CheckIns(checks.every, checks.seconds, checks.show) if checks else None,
             edited=edited,

@@ -30,7 +30,7 @@ from wolf.dev.writers import literate
 from wolf.errors import ConfigError, UsageError
 from wolf.reading.finalists import judgement
 from wolf.reading.holdout import gains
-from wolf.reading.records import load_run
+from wolf.reading.records import Run, load_run
 from wolf.reading.verdict import ahead, closing, next_commands, ties, verdict
 from wolf.report.story import answers
 from wolf.report.trust import trust
@@ -64,6 +64,21 @@ def run(tmp_path: Path, *overrides: str, fault: Any = lambda number, prompt: Non
         with launch.create(config, Level.NONE) as ledger:
             finished = launch.drive(ledger, config, Level.NONE, [], lambda said: None)
             return list(ledger.events()), finished
+
+
+def commanded(tmp_path: Path, *settings: str) -> Run:
+    """The same from the command line."""
+    with FakeServer(player) as server:
+        given = [
+            "run",
+            "headline_panel",
+            f"llm.base_url={server.url}",
+            f"runs={tmp_path}",
+            "search.survey=2",
+            *settings,
+        ]
+        assert CliRunner().invoke(main, given).exit_code == 0
+    return load_run(next(tmp_path.iterdir()))
 
 
 def test_a_run_before_a_panel_pays_for_every_ballot_and_keeps_what_was_said(tmp_path: Path) -> None:
@@ -232,11 +247,7 @@ def test_the_last_lines_of_a_run_judge_the_judges(tmp_path: Path) -> None:
 
 
 def test_the_hold_out_of_a_panel_is_as_sure_as_its_own_readings(tmp_path: Path) -> None:
-    with FakeServer(player) as server:
-        given = ["run", "headline_panel", f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=16",
-                 "search.survey=2", "confirm.seeds=2"]  # fmt: skip
-        assert CliRunner().invoke(main, given).exit_code == 0
-    run = load_run(next(tmp_path.iterdir()))
+    run = commanded(tmp_path, "budget.evaluations=16", "confirm.seeds=2")
     found = gains(run)
     assert found is not None and run.final is not None
     gain = run.final["gain"]
@@ -270,11 +281,7 @@ def test_judges_that_go_by_the_place_are_exposed_at_the_end(tmp_path: Path) -> N
 
 
 def test_why_the_highest_rating_is_not_the_champion_is_said_where_both_are_shown(tmp_path: Path) -> None:
-    with FakeServer(player) as server:
-        given = ["run", "headline_panel", f"llm.base_url={server.url}", f"runs={tmp_path}", "budget.evaluations=12",
-                 "search.survey=2", "confirm.seeds=1"]  # fmt: skip
-        assert CliRunner().invoke(main, given).exit_code == 0
-    run = load_run(next(tmp_path.iterdir()))
+    run = commanded(tmp_path, "budget.evaluations=12", "confirm.seeds=1")
     champion = run.champion
     assert champion is not None
     other = next(id for id in run.beliefs if id not in (champion, run.header.seed_variant))

@@ -113,7 +113,7 @@ class Header:
 
     @property
     def budget(self) -> Mapping[str, float]:
-        """The budgets that were set, by name (`evaluations`, `hours`)."""
+        """The budgets that were set, by name (`evaluations`, `hours`, `usd`)."""
         return {name: value for name, value in self.config.get("budget", {}).items() if value}
 
 
